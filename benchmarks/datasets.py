@@ -1,0 +1,169 @@
+"""Image sequences in the HPatches layout, brought to one size with their homographies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+IMAGE_SUFFIXES = {".ppm", ".png", ".jpg", ".jpeg"}
+
+LAYOUT = """\
+HPatches is a set of image sequences with known homographies (Balntas et al., CVPR 2017;
+https://github.com/hpatches/hpatches-dataset, archive "hpatches-sequences-release").
+Expected layout, with fewer images allowed and ppm, png or jpg files:
+    DIR/i_*/  sequences with illumination changes
+    DIR/v_*/  sequences with viewpoint changes
+        1.ppm .. 6.ppm
+        H_1_2 .. H_1_6    3x3 matrices as text, mapping image 1 to image k"""
+
+
+class DatasetError(ValueError):
+    """The folder does not hold HPatches-format sequences; the message says what is wrong."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}\n\n{LAYOUT}")
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One scene: a reference image and the images that a homography relates it to.
+
+    Attributes
+    ----------
+    name : str
+        Folder name; it starts with ``i_`` (illumination) or ``v_`` (viewpoint).
+    images : tuple of Path
+        The reference image first.
+    homographies : tuple of ndarray, each (3, 3) float64
+        ``homographies[i]`` maps ``images[0]`` to ``images[i]`` in full-size pixels; the first is
+        the identity.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    homographies: tuple[NDArray[np.float64], ...]
+
+    def load(
+        self, size: tuple[int, int]
+    ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.float64]]]:
+        """Read the images in grey at one size.
+
+        Parameters
+        ----------
+        size : tuple of int
+            (height, width) of the images returned.
+
+        Returns
+        -------
+        images : list of (height, width) uint8 arrays
+        homographies : list of (3, 3) float64 arrays
+            From the first returned image to each of them, in their pixels.
+        """
+        fitted = [fit(_read_grey(path), size) for path in self.images]
+        to_reference = np.linalg.inv(fitted[0][1])
+        return (
+            [image for image, _ in fitted],
+            [
+                resize @ homography @ to_reference
+                for (_, resize), homography in zip(fitted, self.homographies, strict=True)
+            ],
+        )
+
+
+def read_sequences(folder: Path) -> list[Sequence]:
+    """Find the sequences ``i_*`` and ``v_*`` in a folder, sorted by name.
+
+    Raises
+    ------
+    DatasetError
+        If the folder is missing, holds no sequence, or one of its sequences is incomplete.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"No such folder: {folder}")
+    sequences = [
+        _read_sequence(child)
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and child.name.startswith(("i_", "v_"))
+    ]
+    if not sequences:
+        raise DatasetError(f"No sequence i_* or v_* in {folder}")
+    return sequences
+
+
+def fit(
+    image: NDArray[np.uint8], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Resize an image with its ratio kept until it covers `size`, and crop its centre.
+
+    Parameters
+    ----------
+    image : (H, W) uint8 array
+    size : tuple of int
+        (height, width) of the result.
+
+    Returns
+    -------
+    fitted : (height, width) uint8 array
+    matrix : (3, 3) float64 array
+        Maps pixel coordinates of `image` to those of `fitted`. A resize by s maps the pixel
+        centre x to s (x + 1/2) - 1/2, because the image begins half a pixel before its first
+        pixel centre.
+    """
+    height, width = size
+    old_height, old_width = image.shape
+    scale = max(height / old_height, width / old_width)
+    new_height, new_width = round(old_height * scale), round(old_width * scale)
+    # INTER_AREA averages what it shrinks, so nothing aliases; it is not meant for enlarging.
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    resized = cv2.resize(image, (new_width, new_height), interpolation=interpolation)
+
+    left, top = (new_width - width) // 2, (new_height - height) // 2
+    # The two scales differ slightly once the size is rounded to whole pixels.
+    scale_x, scale_y = new_width / old_width, new_height / old_height
+    matrix = np.array(
+        [
+            [scale_x, 0, (scale_x - 1) / 2 - left],
+            [0, scale_y, (scale_y - 1) / 2 - top],
+            [0, 0, 1],
+        ]
+    )
+    fitted = np.ascontiguousarray(resized[top : top + height, left : left + width], np.uint8)
+    return fitted, matrix
+
+
+def _read_sequence(folder: Path) -> Sequence:
+    images = {
+        int(path.stem): path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.stem.isdecimal()
+    }
+    numbers = sorted(images)
+    if numbers[:1] != [1]:
+        raise DatasetError(f"No reference image 1 (ppm, png or jpg) in {folder}")
+    if len(numbers) < 2:
+        raise DatasetError(f"No second image in {folder}")
+    homographies = (_read_homography(folder / f"H_1_{number}") for number in numbers[1:])
+    return Sequence(
+        name=folder.name,
+        images=tuple(images[number] for number in numbers),
+        homographies=(np.eye(3), *homographies),
+    )
+
+
+def _read_homography(path: Path) -> NDArray[np.float64]:
+    try:
+        matrix = np.loadtxt(path, dtype=np.float64, ndmin=2)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"Cannot read the homography {path}: {error}") from error
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or np.linalg.det(matrix) == 0:
+        raise DatasetError(f"Not an invertible 3x3 matrix: {path}")
+    return matrix
+
+
+def _read_grey(path: Path) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise DatasetError(f"Cannot read the image {path}")
+    return np.asarray(image, np.uint8)

@@ -1,0 +1,125 @@
+"""Checks of what OpenCV code hands over: images, masks, keypoints; and OpenCV's calling rules."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .errors import bad_argument
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# OpenCV's keywords of the other overloads: those for lists, and those of write and read.
+_OVERLOADS = {"images": "image", "masks": "mask", "fs": "fileName", "arg1": "fileName"}
+
+
+def opencv_call(method: Callable[P, R]) -> Callable[P, R]:
+    """Make a method take the keywords of all of OpenCV's overloads, and refuse others its way."""
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        renamed: dict[str, Any] = {_OVERLOADS.get(k, k): v for k, v in kwargs.items()}
+        try:
+            signature.bind(*args, **renamed)
+        except TypeError as error:
+            raise bad_argument(method.__name__, str(error)) from None
+        return method(*args, **renamed)  # type: ignore[arg-type]
+
+    return call
+
+
+def is_batch(image: object) -> bool:
+    """Tell whether `image` stands for several images."""
+    return isinstance(image, list | tuple)
+
+
+def as_array(value: object, name: str, function: str) -> npt.NDArray[Any] | None:
+    """Return an ``ndarray`` of an array or UMat; None for None."""
+    if value is None:
+        return None
+    if isinstance(value, cv2.UMat):
+        value = value.get()
+    if not isinstance(value, np.ndarray):
+        got = type(value).__name__
+        raise bad_argument(function, f"{name} must be a numpy array or a UMat, not {got}")
+    return value
+
+
+def grey_image(value: object, function: str) -> npt.NDArray[np.uint8] | None:
+    """Return the ``(H, W)`` uint8 grey of an image; None if there is none, or it is empty.
+
+    Raises
+    ------
+    cv2.error
+        If the image is neither uint8 grey, HxWx1, BGR nor BGRA.
+    """
+    image = as_array(value, "image", function)
+    if image is None or image.size == 0:
+        return None
+    shape_fits = image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4))
+    if image.dtype != np.uint8 or not shape_fits:
+        raise bad_argument(
+            function,
+            "image must be uint8 of shape (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA, "
+            f"not {image.dtype} of shape {image.shape}",
+            cv2.Error.StsUnsupportedFormat,
+        )
+    if image.ndim == 3 and image.shape[2] != 1:
+        code = cv2.COLOR_BGR2GRAY if image.shape[2] == 3 else cv2.COLOR_BGRA2GRAY
+        image = cv2.cvtColor(np.ascontiguousarray(image), code)
+    # A copy where strides are odd or the array is read-only: tensors must own plain memory.
+    image = np.require(image.reshape(image.shape[:2]), requirements=["C", "W"])
+    return image.astype(np.uint8, copy=False)
+
+
+def keypoint_mask(
+    value: object, shape: tuple[int, ...], function: str
+) -> npt.NDArray[np.bool_] | None:
+    """Return ``(H, W)`` bool, True where keypoints may lie; None if there is no mask.
+
+    Raises
+    ------
+    cv2.error
+        If the mask is neither uint8 nor bool, or not of the image's size.
+    """
+    mask = as_array(value, "mask", function)
+    if mask is None or mask.size == 0:
+        return None
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[:, :, 0]
+    if mask.dtype not in (np.uint8, np.bool_) or mask.shape != shape[:2]:
+        raise bad_argument(
+            function,
+            f"mask must be uint8 (CV_8UC1) or bool of the image's shape {shape[:2]}, "
+            f"not {mask.dtype} of shape {mask.shape}",
+            cv2.Error.StsBadMask,
+        )
+    return mask != 0
+
+
+def keypoint_list(value: object, function: str) -> list[cv2.KeyPoint]:
+    """Return a list of a sequence of keypoints (None: no keypoints).
+
+    Raises
+    ------
+    cv2.error
+        If it is no sequence, or something in it is no keypoint.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+        got = type(value).__name__
+        raise bad_argument(function, f"keypoints must be a sequence of cv2.KeyPoint, not {got}")
+    for i, point in enumerate(value):
+        if not isinstance(point, cv2.KeyPoint):
+            got = type(point).__name__
+            raise bad_argument(function, f"keypoints[{i}] must be a cv2.KeyPoint, not {got}")
+    return list(value)

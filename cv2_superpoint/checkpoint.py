@@ -1,0 +1,220 @@
+"""Weights: those that ship, those of a file, and those of other people's layouts.
+
+Our own files are safetensors whose header holds, as JSON, the architecture, the training run and
+the metrics. Nothing in a file is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from .network import Architecture, Norm, SuperPointNet
+
+FOLDER = Path(__file__).parent / "weights"
+
+DEFAULT_MODEL = "superpoint-lite"
+"""The most accurate of the weights that ship."""
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and what its file says about it.
+
+    Attributes
+    ----------
+    network
+        With its weights, in evaluation mode.
+    metadata
+        ``training`` and ``metrics`` of our own files; empty for foreign ones.
+    """
+
+    network: SuperPointNet
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def shipped_models() -> list[str]:
+    """Return the names of the models whose weights ship with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def load_shipped(model: str) -> Checkpoint:
+    """Load weights that ship with the package.
+
+    Raises
+    ------
+    ValueError
+        If there are none of that name.
+    """
+    if model not in shipped_models():
+        names = ", ".join(shipped_models())
+        raise ValueError(f"no weights of {model!r} ship with this version; there are: {names}")
+    return load(FOLDER / f"{model}.safetensors")
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Load a file of weights: our safetensors, or a state_dict in a layout we know.
+
+    The layouts are Magic Leap's (also LightGlue's), rpautrat's and that of Hugging Face
+    transformers, recognised by their keys; state_dicts may be safetensors or `torch.save` files.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged, of an unknown layout, incomplete, or would have to be executed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file of weights: {path}")
+    with open(path, "rb") as stream:
+        start = stream.read(9)
+    # A zip archive (or, before PyTorch 1.6, a bare pickle) is torch.save's.
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        return _from_state_dict(_read_torch(path), path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            header = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is damaged, or no file of weights: {error}") from error
+    return from_tensors(tensors, header, path)
+
+
+def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Checkpoint:
+    """Build a network from the contents of a safetensors file."""
+    if "architecture" not in header:
+        return _from_state_dict(tensors, path)
+    try:
+        architecture = Architecture.from_dict(json.loads(header["architecture"]))
+        metadata = {key: json.loads(header[key]) for key in ("training", "metrics") if key in header}
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} describes an architecture wrongly: {error}") from error
+    return Checkpoint(_fill(architecture, tensors, path), metadata)
+
+
+def serialise(checkpoint: Checkpoint) -> bytes:
+    """Return the bytes of our safetensors file of a network."""
+    network = checkpoint.network
+    header = {
+        "format": "pt",
+        "architecture": json.dumps(network.architecture.to_dict()),
+        **{key: json.dumps(value) for key, value in checkpoint.metadata.items()},
+    }
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    return safetensors.torch.save(tensors, header)
+
+
+def deserialise(data: bytes) -> Checkpoint:
+    """Rebuild from :func:`serialise`."""
+    header_length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
+    return from_tensors(safetensors.torch.load(data), header, Path("<bytes>"))
+
+
+def _read_torch(path: Path) -> StateDict:
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path} is damaged, or holds more than tensors (nothing in it was executed): {reason}"
+        ) from error
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, dict) or not loaded:
+        raise ValueError(f"{path} holds no state_dict, but a {type(loaded).__name__}")
+    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items()):
+        raise ValueError(f"{path} holds no state_dict: its entries are not all named tensors")
+    return loaded
+
+
+_STAGE = r"(?P<stage>[1-4])"
+_MAGIC_LEAP = [
+    (rf"conv{_STAGE}(?P<half>[ab])\.(?P<kind>weight|bias)", "encoder.{stage}.{half}.conv.{kind}"),
+    (r"convP(?P<half>[ab])\.(?P<kind>weight|bias)", "detector.{half}.conv.{kind}"),
+    (r"convD(?P<half>[ab])\.(?P<kind>weight|bias)", "descriptor.{half}.conv.{kind}"),
+]
+_RPAUTRAT = [
+    (r"backbone\.(?P<stage>[0-3])\.(?P<half>[01])\.(?P<part>conv|bn)\.(?P<kind>\w+)",
+     "encoder.{stage}.{half}.{part}.{kind}"),
+    (r"(?P<head>detector|descriptor)\.(?P<half>[01])\.(?P<part>conv|bn)\.(?P<kind>\w+)",
+     "{head}.{half}.{part}.{kind}"),
+]  # fmt: skip
+_TRANSFORMERS = [
+    (r"encoder\.conv_blocks\.(?P<stage>[0-3])\.conv_(?P<half>[ab])\.(?P<kind>weight|bias)",
+     "encoder.{stage}.{half}.conv.{kind}"),
+    (r"keypoint_decoder\.conv_score_(?P<half>[ab])\.(?P<kind>weight|bias)",
+     "detector.{half}.conv.{kind}"),
+    (r"descriptor_decoder\.conv_descriptor_(?P<half>[ab])\.(?P<kind>weight|bias)",
+     "descriptor.{half}.conv.{kind}"),
+]  # fmt: skip
+
+# The key that tells each layout, its renaming rules, and where it normalises (with which epsilon).
+_LAYOUTS: list[tuple[str, list[tuple[str, str]], Norm, float]] = [
+    ("conv1a.weight", _MAGIC_LEAP, "none", 1e-5),
+    ("backbone.0.0.conv.weight", _RPAUTRAT, "after", 1e-3),
+    ("encoder.conv_blocks.0.conv_a.weight", _TRANSFORMERS, "none", 1e-5),
+]
+
+
+def _rename(key: str, rules: list[tuple[str, str]]) -> str | None:
+    for pattern, template in rules:
+        match = re.fullmatch(pattern, key)
+        if match:
+            parts = match.groupdict()
+            parts["half"] = {"a": "0", "b": "1"}.get(parts["half"], parts["half"])
+            parts["part"] = "norm" if parts.get("part") == "bn" else "conv"
+            if rules is _MAGIC_LEAP and "stage" in parts:  # counts its stages from 1
+                parts["stage"] = str(int(parts["stage"]) - 1)
+            return template.format(**parts)
+    return None
+
+
+def _from_state_dict(tensors: StateDict, path: Path) -> Checkpoint:
+    for prefix in ("", "superpoint.", "module.", "model."):
+        stripped = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        for sign, rules, norm, eps in _LAYOUTS:
+            if sign in stripped:
+                renamed = {_rename(k, rules) or k: v for k, v in stripped.items()}
+                architecture = _infer_architecture(renamed, norm, eps, path)
+                return Checkpoint(_fill(architecture, renamed, path))
+    raise ValueError(f"{path} is of no layout we know; its first keys are {sorted(tensors)[:3]}")
+
+
+def _infer_architecture(tensors: StateDict, norm: Norm, eps: float, path: Path) -> Architecture:
+    keys = [f"encoder.{i}.0.conv.weight" for i in range(4)]
+    keys += ["detector.0.conv.weight", "descriptor.1.conv.weight"]
+    missing = [key for key in keys if key not in tensors]
+    if missing:
+        raise ValueError(f"{path} is incomplete: it lacks {', '.join(missing)}")
+    sizes = [len(tensors[key]) for key in keys]
+    return Architecture((sizes[0], sizes[1], sizes[2], sizes[3]), sizes[4], sizes[5], norm, eps)
+
+
+def _fill(architecture: Architecture, tensors: StateDict, path: Path) -> SuperPointNet:
+    with torch.device("meta"):  # nothing is allocated, or drawn at random, before shapes fit
+        network = SuperPointNet(architecture).eval()
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    try:
+        network.load_state_dict(tensors, strict=True, assign=True)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        raise ValueError(f"{path} does not fit its architecture: {' '.join(lines)}") from error
+    broken = [k for k, v in network.state_dict().items() if not v.isfinite().all()]
+    if broken:
+        raise ValueError(f"{path} holds values that are not finite, in {', '.join(broken)}")
+    return network

@@ -1,0 +1,176 @@
+"""From the network's outputs to keypoints and descriptors: pure tensor functions.
+
+Coordinates are pixels of the image that the network saw, ``(x, y)``, integer at pixel centres
+(OpenCV's convention): the middle of cell (row i, column j) is ``(8 j + 3.5, 8 i + 3.5)``.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .network import CELL, DUSTBIN
+
+
+def heat_map(logits: Tensor) -> Tensor:
+    """Return the probability that each pixel is an interest point.
+
+    Softmax over the 65 channels of a cell, the dustbin dropped, depth to space (paper, 3.2).
+
+    Parameters
+    ----------
+    logits
+        ``(B, 65, h, w)``.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 8 h, 8 w)``, in [0, 1], float32.
+    """
+    probability = logits.float().softmax(dim=1)[:, :DUSTBIN]
+    return F.pixel_shuffle(probability, CELL)[:, 0]
+
+
+def window_max(values: Tensor, radius: int) -> Tensor:
+    """Return the maximum over the square of side ``2 radius + 1`` around each pixel.
+
+    Rows first, then columns, doubling the span at each step: a dozen vectorised comparisons
+    instead of ``(2 radius + 1) ** 2``.
+
+    Parameters
+    ----------
+    values
+        ``(..., H, W)``.
+    radius
+        0 or more, in pixels.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of `values`.
+    """
+    for dim in (-1, -2):
+        values = _line_max(values, radius, dim)
+    return values
+
+
+def _line_max(values: Tensor, radius: int, dim: int) -> Tensor:
+    size = values.shape[dim]
+    radius = min(radius, size - 1)
+    if radius == 0:
+        return values
+    pad = [0, 0, 0, 0]
+    pad[0 if dim == -1 else 2] = pad[1 if dim == -1 else 3] = radius
+    lowest = -float("inf") if values.is_floating_point() else torch.iinfo(values.dtype).min
+    values = F.pad(values, pad, value=lowest)
+    span, wanted = 1, 2 * radius + 1  # values[i] covers [i, i + span)
+    while span < wanted:
+        step = min(span, wanted - span)
+        n = values.shape[dim] - step
+        values = torch.maximum(values.narrow(dim, 0, n), values.narrow(dim, step, n))
+        span += step
+    return values
+
+
+def suppress(heat: Tensor, threshold: float, radius: int) -> Tensor:
+    """Return the mask of the pixels that greedy non-maximum suppression keeps.
+
+    The result is that of visiting all pixels above the threshold from the strongest to the
+    weakest (equal ones row by row) and dropping those within `radius`, in both x and y, of one
+    that was kept (paper, section 6: 4 pixels). Every pass keeps all pixels that are the first
+    in their own window, which is the same, in parallel.
+
+    Parameters
+    ----------
+    heat
+        ``(B, H, W)`` float, 0 or more.
+    threshold
+        Only pixels strictly above it count.
+    radius
+        In pixels; 0 keeps all.
+
+    Returns
+    -------
+    Tensor
+        ``(B, H, W)`` bool.
+    """
+    alive = heat > threshold
+    if radius == 0:
+        return alive
+    height, width = heat.shape[-2:]
+    order = torch.arange(height * width, 0, -1, device=heat.device, dtype=torch.int32)
+    order = order.reshape(height, width)
+    kept = torch.zeros_like(alive)
+    while alive.any():
+        score = heat.where(alive, torch.zeros_like(heat))
+        first = alive & (score == window_max(score, radius))
+        rank = order.where(first, torch.zeros_like(order))  # only ties have company here
+        first &= rank == window_max(rank, radius)
+        kept |= first
+        alive &= ~window_max(first.to(torch.uint8), radius).bool()
+    return kept
+
+
+def refine(heat: Tensor, index: Tensor, radius: int = 2) -> Tensor:
+    """Return peaks of the heat map below the pixel: its centre of mass around each peak.
+
+    Parameters
+    ----------
+    heat
+        ``(B, H, W)``.
+    index
+        ``(N, 3)`` integer ``(b, y, x)`` of the peaks.
+    radius
+        The window is ``2 radius + 1`` pixels wide.
+
+    Returns
+    -------
+    Tensor
+        ``(N, 2)`` float32 ``(x, y)`` in pixels, inside the image.
+    """
+    batch, height, width = heat.shape
+    b, y, x = index.unbind(1)
+    offset = torch.arange(-radius, radius + 1, device=heat.device)
+    ys = (y[:, None] + offset)[:, :, None]
+    xs = (x[:, None] + offset)[:, None, :]
+    inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < width)
+    weight = heat[b[:, None, None], ys.clamp(0, height - 1), xs.clamp(0, width - 1)] * inside
+    total = weight.sum((1, 2)).clamp_min(torch.finfo(weight.dtype).tiny)
+    dx = (weight.sum(1) * offset).sum(1) / total
+    dy = (weight.sum(2) * offset).sum(1) / total
+    xy = torch.stack([x + dx, y + dy], dim=1).float()
+    limit = torch.tensor([width - 1, height - 1], device=heat.device, dtype=torch.float32)
+    return torch.minimum(xy.clamp_min(0), limit)
+
+
+def sample_descriptors(descriptors: Tensor, xy: Tensor) -> Tensor:
+    """Interpolate the coarse descriptor map at given positions, then normalise to unit length.
+
+    A position x of an image w cells wide lies at ``(x + 0.5) / (8 w)`` of its width, whatever
+    the resolution; hence ``align_corners=False``. (The sampling often copied from the first
+    release is half a cell off.) Bilinear, as UCN and the paper's section 3.3 suggest.
+
+    Parameters
+    ----------
+    descriptors
+        ``(D, h, w)``, not normalised.
+    xy
+        ``(N, 2)`` float, pixels.
+
+    Returns
+    -------
+    Tensor
+        ``(N, D)`` float32 of unit L2 norm.
+    """
+    height, width = descriptors.shape[-2:]
+    size = torch.tensor([width, height], device=xy.device, dtype=torch.float32) * CELL
+    grid = (xy.float() + 0.5) / size * 2 - 1
+    sampled = F.grid_sample(
+        descriptors[None].float(),
+        grid[None, None],
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return F.normalize(sampled[0, :, 0].T, dim=1)

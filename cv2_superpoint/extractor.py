@@ -1,0 +1,304 @@
+"""Images in, :class:`Features` out: device, precision, batches and the image pyramid."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .detection import heat_map, refine, sample_descriptors, suppress
+from .features import Features
+from .network import CELL, SuperPointNet
+
+GreyImage = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+PRECISIONS: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+_PIXELS_PER_BATCH = 1 << 22  # bounds the memory of a batch; a larger single image goes alone
+
+
+@dataclass(frozen=True)
+class DetectionSettings:
+    """What to keep of the heat map.
+
+    Attributes
+    ----------
+    nfeatures
+        At most this many, the strongest; 0 or less: all.
+    scale_factor, nlevels
+        The image pyramid: level i is ``scale_factor ** i`` times smaller.
+    edge_threshold
+        Width in pixels (of each level) of the border without keypoints.
+    score_threshold
+        Only probabilities above it count.
+    nms_radius
+        One keypoint within so many pixels (of each level), in both x and y.
+    """
+
+    nfeatures: int = 500
+    scale_factor: float = 1.2
+    nlevels: int = 1
+    edge_threshold: int = 4
+    score_threshold: float = 0.005
+    nms_radius: int = 4
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One level of the pyramids of a batch: what the network made of it."""
+
+    heat: Tensor | None  # (B, h, w), cut to the image
+    descriptors: Tensor | None  # (B, D, H/8, W/8)
+    pixels: Tensor  # (2,) of this level per pixel of the image, (x, y)
+
+
+def pick_device(name: str | None) -> torch.device:
+    """Return the named device; by default CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here.
+    """
+    if name is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"cannot use device {name!r}: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def level_size(height: int, width: int, scale_factor: float, level: int) -> tuple[int, int]:
+    """Return the ``(height, width)`` of a level of the pyramid."""
+    scale = scale_factor**level
+    return max(1, round(height / scale)), max(1, round(width / scale))
+
+
+class Extractor:
+    """A network on a device. Has no state that a call changes, so threads may share it.
+
+    Parameters
+    ----------
+    network
+        Moved to the device, in evaluation mode.
+    device
+        Where to compute.
+    precision
+        A key of :data:`PRECISIONS`: the arithmetic of the convolutions.
+    """
+
+    def __init__(self, network: SuperPointNet, device: torch.device, precision: str) -> None:
+        self.device = device
+        self.precision = precision
+        network = network.to(device).eval().requires_grad_(False)
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def detect(
+        self,
+        images: Sequence[GreyImage],
+        masks: Sequence[Mask | None],
+        settings: DetectionSettings,
+        describe: bool = True,
+    ) -> list[Features]:
+        """Detect keypoints, and describe them if asked to.
+
+        Parameters
+        ----------
+        images
+            Each ``(H, W)`` uint8; those of one size share forward passes.
+        masks
+            As many; ``(H, W)`` bool, True where keypoints may lie, or None.
+        settings
+            What to keep.
+        describe
+            Whether to compute descriptors.
+
+        Returns
+        -------
+        list of Features
+            One per image.
+        """
+        groups = defaultdict(list)
+        for i, image in enumerate(images):
+            groups[image.shape].append(i)
+        results: dict[int, Features] = {}
+        for (height, width), members in groups.items():
+            count = max(1, _PIXELS_PER_BATCH // (height * width))
+            for start in range(0, len(members), count):
+                batch = members[start : start + count]
+                found = self._detect_batch(
+                    np.stack([images[i] for i in batch]),
+                    [masks[i] for i in batch],
+                    settings,
+                    describe,
+                )
+                results.update(zip(batch, found, strict=True))
+        return [results[i] for i in range(len(images))]
+
+    @torch.inference_mode()
+    def describe(
+        self,
+        image: GreyImage,
+        xy: npt.NDArray[np.float32],
+        octave: npt.NDArray[np.int32],
+        settings: DetectionSettings,
+    ) -> npt.NDArray[np.float32]:
+        """Return the descriptors at given positions.
+
+        Parameters
+        ----------
+        image
+            ``(H, W)`` uint8.
+        xy
+            ``(N, 2)`` float32 pixels of the image.
+        octave
+            ``(N,)`` level of the pyramid of each; one that does not exist counts as 0.
+        settings
+            Of the pyramid.
+
+        Returns
+        -------
+        ndarray
+            ``(N, D)`` float32 of unit L2 norm, C-contiguous.
+        """
+        level_of = np.where((octave >= 0) & (octave < settings.nlevels), octave, 0)
+        dim = self.network.architecture.descriptor_dim
+        descriptors = np.empty((len(xy), dim), np.float32)
+        pixels = self._to_device(image[None])
+        for index in np.unique(level_of):
+            chosen = level_of == index
+            level = self._run(pixels, int(index), settings, heat=False, describe=True)
+            assert level.descriptors is not None
+            points = torch.from_numpy(xy[chosen]).to(self.device)
+            points = _to_level(points, level)
+            descriptors[chosen] = sample_descriptors(level.descriptors[0], points).cpu().numpy()
+        return descriptors
+
+    def _to_device(self, images: npt.NDArray[np.uint8]) -> Tensor:
+        """Return ``(B, 1, H, W)`` float32 grey in [0, 1] on the device."""
+        return torch.from_numpy(images).to(self.device)[:, None].float() / 255
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, PRECISIONS[self.precision])
+
+    def _run(
+        self, pixels: Tensor, index: int, settings: DetectionSettings, heat: bool, describe: bool
+    ) -> _Level:
+        """Run the wanted decoders on one level of the pyramid."""
+        full_height, full_width = pixels.shape[2:]
+        height, width = level_size(full_height, full_width, settings.scale_factor, index)
+        if index:
+            pixels = F.interpolate(
+                pixels, (height, width), mode="bilinear", align_corners=False, antialias=True
+            )
+        padded = F.pad(pixels, (0, -width % CELL, 0, -height % CELL), mode="replicate")
+        with self._autocast():
+            features = self.network.encode(padded)
+            logits = self.network.detector(features) if heat else None
+            descriptors = self.network.descriptor(features) if describe else None
+        ratio = torch.tensor([width / full_width, height / full_height], device=self.device)
+        cut = None if logits is None else heat_map(logits)[:, :height, :width]
+        return _Level(cut, descriptors, ratio)
+
+    @torch.inference_mode()
+    def _detect_batch(
+        self,
+        images: npt.NDArray[np.uint8],
+        masks: Sequence[Mask | None],
+        settings: DetectionSettings,
+        describe: bool,
+    ) -> list[Features]:
+        pixels = self._to_device(images)
+        levels = [
+            self._run(pixels, i, settings, heat=True, describe=describe)
+            for i in range(settings.nlevels)
+        ]
+        limit = torch.tensor([images.shape[2] - 1, images.shape[1] - 1], device=self.device)
+        # Per level: image of the batch, position in the image, score.
+        found: list[tuple[Tensor, Tensor, Tensor]] = []
+        for level in levels:
+            assert level.heat is not None
+            peaks = suppress(
+                _without_border(level.heat, settings.edge_threshold),
+                settings.score_threshold,
+                settings.nms_radius,
+            ).nonzero()
+            xy = _from_level(refine(level.heat, peaks), level).clamp_min(0)
+            found.append((peaks[:, 0], torch.minimum(xy, limit), level.heat[peaks.unbind(1)]))
+        which = torch.cat([f[0] for f in found])
+        xy = torch.cat([f[1] for f in found])
+        score = torch.cat([f[2] for f in found])
+        octave = torch.cat([torch.full_like(f[0], i) for i, f in enumerate(found)])
+        results = []
+        for i, mask in enumerate(masks):
+            keep = which == i
+            if mask is not None:
+                x, y = xy.round().long().unbind(1)
+                keep &= torch.from_numpy(mask).to(self.device)[y, x]
+            chosen = keep.nonzero()[:, 0]
+            order = score[chosen].argsort(descending=True, stable=True)
+            chosen = chosen[order]
+            if settings.nfeatures > 0:
+                chosen = chosen[: settings.nfeatures]
+            descriptors = None
+            if describe:
+                descriptors = self._sample(levels, i, xy[chosen], octave[chosen])
+            level_of = octave[chosen].cpu().numpy().astype(np.int32)
+            results.append(
+                Features(
+                    xy=xy[chosen].cpu().numpy(),
+                    score=score[chosen].cpu().numpy(),
+                    size=(CELL * settings.scale_factor**level_of).astype(np.float32),
+                    angle=np.full(len(chosen), -1, np.float32),
+                    octave=level_of,
+                    descriptors=descriptors,
+                )
+            )
+        return results
+
+    def _sample(
+        self, levels: Sequence[_Level], image: int, xy: Tensor, octave: Tensor
+    ) -> npt.NDArray[np.float32]:
+        dim = self.network.architecture.descriptor_dim
+        descriptors = torch.empty(len(xy), dim, device=self.device)
+        for i, level in enumerate(levels):
+            assert level.descriptors is not None
+            chosen = octave == i
+            points = _to_level(xy[chosen], level)
+            descriptors[chosen] = sample_descriptors(level.descriptors[image], points)
+        return descriptors.cpu().numpy()
+
+
+def _without_border(heat: Tensor, border: int) -> Tensor:
+    """Return a copy that is 0 in a border of so many pixels."""
+    if border <= 0:
+        return heat
+    inner = torch.zeros_like(heat)
+    inner[:, border:-border, border:-border] = heat[:, border:-border, border:-border]
+    return inner
+
+
+def _to_level(xy: Tensor, level: _Level) -> Tensor:
+    return (xy + 0.5) * level.pixels - 0.5
+
+
+def _from_level(xy: Tensor, level: _Level) -> Tensor:
+    return (xy + 0.5) / level.pixels - 0.5

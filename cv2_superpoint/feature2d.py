@@ -1,0 +1,508 @@
+"""The ``cv2.Feature2D`` face of SuperPoint: OpenCV's calls, arguments, results and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from . import checkpoint as weights_of
+from . import storage
+from .arguments import (
+    as_array,
+    grey_image,
+    is_batch,
+    keypoint_list,
+    keypoint_mask,
+    opencv_call,
+)
+from .checkpoint import Checkpoint
+from .errors import bad_argument
+from .extractor import PRECISIONS, DetectionSettings, Extractor, pick_device
+from .features import Features
+from .network import ARCHITECTURES
+
+KeyPoints = tuple[cv2.KeyPoint, ...]
+Descriptors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the weights of an object come from: enough to make it again elsewhere."""
+
+    model: str | None  # a name that ships, or None
+    weights: bytes | None  # the contents of a file, if they do not ship
+    device: str | None
+    precision: str
+
+    def load(self) -> Checkpoint:
+        if self.weights is not None:
+            return weights_of.deserialise(self.weights)
+        assert self.model is not None
+        return weights_of.load_shipped(self.model)
+
+
+class SuperPoint:
+    """SuperPoint features with the face of a ``cv2.Feature2D``.
+
+    Where OpenCV code says ``cv2.ORB_create(1000)``, say ``SuperPoint_create(1000)``; descriptors
+    are float, so match them with ``cv2.NORM_L2`` (:meth:`defaultNorm`). Coordinates are
+    OpenCV's: pixels ``(x, y)``, integer at pixel centres.
+
+    Not a subclass of ``cv2.Feature2D``: OpenCV's bindings crash on Python subclasses of it.
+
+    Parameters
+    ----------
+    nfeatures
+        At most this many keypoints, the strongest; 0 or less: all.
+    scaleFactor, nlevels
+        Image pyramid: level i is ``scaleFactor ** i`` times smaller. One level by default.
+    edgeThreshold
+        Width in pixels of the border without keypoints.
+    scoreThreshold
+        Least probability of a keypoint, 0..1.
+    nmsRadius
+        Only the strongest keypoint within so many pixels, in both x and y.
+    model
+        ``"superpoint-lite"`` or ``"superpoint"``; by default the more accurate of those that ship.
+    weights
+        A file of weights instead: our safetensors, or a SuperPoint state_dict in the layout of
+        Magic Leap, rpautrat or Hugging Face transformers.
+    device
+        Such as ``"cpu"`` or ``"cuda:1"``; by default CUDA, else MPS, else the CPU.
+    precision
+        ``"float32"``, ``"bfloat16"`` or ``"float16"``: the arithmetic of the convolutions.
+
+    Raises
+    ------
+    cv2.error
+        For a value that is out of range, weights that cannot be loaded, a device that is missing.
+
+    Notes
+    -----
+    DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection and
+    Description", arXiv:1712.07629.
+    """
+
+    def __init__(
+        self,
+        nfeatures: int = 500,
+        scaleFactor: float = 1.2,
+        nlevels: int = 1,
+        *,
+        edgeThreshold: int = 4,
+        scoreThreshold: float = 0.005,
+        nmsRadius: int = 4,
+        model: str | None = None,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        precision: str = "float32",
+    ) -> None:
+        function = "SuperPoint_create"
+        if precision not in PRECISIONS:
+            wanted = ", ".join(PRECISIONS)
+            raise bad_argument(function, f"precision must be one of {wanted}, not {precision!r}")
+        if model is not None and model not in ARCHITECTURES:
+            wanted = ", ".join(ARCHITECTURES)
+            raise bad_argument(function, f"model must be one of {wanted}, not {model!r}")
+        try:
+            if weights is None:
+                name = model or weights_of.DEFAULT_MODEL
+                loaded = weights_of.load_shipped(name)
+                source = _Source(name, None, device, precision)
+            else:
+                loaded = weights_of.load(weights)
+                source = _Source(None, weights_of.serialise(loaded), device, precision)
+        except (OSError, ValueError) as error:
+            raise bad_argument(function, str(error)) from error
+        if model is not None:
+            wanted_shape = replace(ARCHITECTURES[model], norm="none")
+            got_shape = replace(loaded.network.architecture, norm="none", norm_eps=1e-5)
+            if got_shape != wanted_shape:
+                raise bad_argument(function, f"{weights} is no {model!r}: it is {got_shape}")
+        self._settings = DetectionSettings()
+        self._set(
+            function,
+            nfeatures=nfeatures,
+            scale_factor=scaleFactor,
+            nlevels=nlevels,
+            edge_threshold=edgeThreshold,
+            score_threshold=scoreThreshold,
+            nms_radius=nmsRadius,
+        )
+        self._open(source, loaded)
+
+    def _open(self, source: _Source, loaded: Checkpoint) -> None:
+        self._source = source
+        self._metadata = loaded.metadata
+        try:
+            device = pick_device(source.device)
+        except ValueError as error:
+            raise bad_argument("SuperPoint_create", str(error)) from error
+        self._extractor = Extractor(loaded.network, device, source.precision)
+
+    @classmethod
+    def create(cls, *args: Any, **kwargs: Any) -> SuperPoint:
+        """Make a :class:`SuperPoint`, as ``cv2.ORB.create`` makes an ORB; same arguments."""
+        return cls(*args, **kwargs)
+
+    # Detection and description ---------------------------------------------------------------
+
+    @opencv_call
+    def detect(self, image: Any, mask: Any = None) -> KeyPoints | tuple[KeyPoints, ...]:
+        """Detect keypoints.
+
+        Parameters
+        ----------
+        image
+            uint8 grey, BGR or BGRA, as array or ``cv2.UMat``; or a list of images.
+        mask
+            uint8 or bool of the image's size, non-zero where keypoints may lie; or a list.
+
+        Returns
+        -------
+        tuple of cv2.KeyPoint
+            The strongest first; for a list of images a tuple of such tuples.
+
+        Raises
+        ------
+        cv2.error
+            For an image or mask of a wrong type or size.
+        """
+        if is_batch(image):
+            found = self._detect(image, mask, "detect", describe=False)
+            return tuple(_to_keypoints(features) for features in found)
+        return _to_keypoints(self._detect([image], [mask], "detect", describe=False)[0])
+
+    @opencv_call
+    def compute(self, image: Any, keypoints: Any, descriptors: Any = None) -> tuple[Any, Any]:
+        """Describe given keypoints, whoever found them.
+
+        Parameters
+        ----------
+        image
+            As for :meth:`detect`; or a list of images.
+        keypoints
+            Sequence of ``cv2.KeyPoint``; or a list of sequences.
+        descriptors
+            Array to write into if it fits.
+
+        Returns
+        -------
+        keypoints : tuple of cv2.KeyPoint
+            Those inside the image, in their order, with all fields kept.
+        descriptors : ndarray, cv2.UMat or None
+            ``(N, 256)`` float32 of unit norm, one row each; UMat if the image is one.
+
+        Raises
+        ------
+        cv2.error
+            For an image or keypoints of a wrong type.
+        """
+        if not is_batch(image):
+            kept, rows = self._compute(image, keypoints)
+            return kept, _give(rows, image, descriptors)
+        if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
+            raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
+        pairs = [self._compute(i, k) for i, k in zip(image, keypoints, strict=True)]
+        rows_of = [_give(rows, i, None) for i, (_, rows) in zip(image, pairs, strict=True)]
+        return tuple(kept for kept, _ in pairs), tuple(rows_of)
+
+    @opencv_call
+    def detectAndCompute(
+        self, image: Any, mask: Any, descriptors: Any = None, useProvidedKeypoints: bool = False
+    ) -> tuple[KeyPoints, Any]:
+        """Detect keypoints and describe them, in one pass of the network.
+
+        Parameters
+        ----------
+        image
+            uint8 grey, BGR or BGRA, as array or ``cv2.UMat``.
+        mask
+            As for :meth:`detect`, or None.
+        descriptors
+            Array to write into if it fits.
+        useProvidedKeypoints
+            Must be False: Python has no way to provide them here. Use :meth:`compute`.
+
+        Returns
+        -------
+        keypoints : tuple of cv2.KeyPoint
+            The strongest first.
+        descriptors : ndarray, cv2.UMat or None
+            ``(N, 256)`` float32 of unit norm; UMat if the image is one; None without keypoints.
+
+        Raises
+        ------
+        cv2.error
+            For an image or mask of a wrong type or size.
+        """
+        if useProvidedKeypoints:
+            raise bad_argument(
+                "detectAndCompute", "from Python no keypoints can be provided; use compute()"
+            )
+        if is_batch(image):
+            raise bad_argument("detectAndCompute", "image must be one image; use extract() for many")
+        features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
+        rows = features.descriptors if len(features) else None
+        return _to_keypoints(features), _give(rows, image, descriptors)
+
+    def extract(self, image: Any, mask: Any = None) -> Features | list[Features]:
+        """Detect and describe, into plain arrays instead of ``cv2.KeyPoint``.
+
+        Parameters
+        ----------
+        image, mask
+            As for :meth:`detect`; a list of images makes a batch.
+
+        Returns
+        -------
+        Features or list of Features
+            One per image.
+
+        Raises
+        ------
+        cv2.error
+            For an image or mask of a wrong type or size.
+        """
+        if is_batch(image):
+            return self._detect(image, mask, "extract", describe=True)
+        return self._detect([image], [mask], "extract", describe=True)[0]
+
+    def _detect(
+        self, images: Sequence[Any], masks: Any, function: str, describe: bool
+    ) -> list[Features]:
+        settings = self._settings  # one look: another thread may set it meanwhile
+        masks = [None] * len(images) if masks is None else masks
+        if not is_batch(masks) or len(masks) != len(images):
+            raise bad_argument(function, "as many masks are wanted as images")
+        grey = [grey_image(image, function) for image in images]
+        allowed = [
+            None if image is None else keypoint_mask(mask, image.shape, function)
+            for image, mask in zip(grey, masks, strict=True)
+        ]
+        present = [i for i, image in enumerate(grey) if image is not None]
+        found = self._extractor.detect(
+            [image for image in grey if image is not None],
+            [allowed[i] for i in present],
+            settings,
+            describe,
+        )
+        by_image = dict(zip(present, found, strict=True))
+        nothing = self._no_features()
+        return [by_image.get(i, nothing) for i in range(len(grey))]
+
+    def _no_features(self) -> Features:
+        one = np.zeros(0, np.float32)
+        rows = np.zeros((0, self.descriptorSize()), np.float32)
+        return Features(one.reshape(0, 2), one, one, one, one.astype(np.int32), rows)
+
+    def _compute(self, image: Any, keypoints: Any) -> tuple[KeyPoints, Descriptors | None]:
+        settings = self._settings
+        points = keypoint_list(keypoints, "compute")
+        grey = grey_image(image, "compute")
+        if grey is None or not points:
+            return (), None
+        xy = np.array([p.pt for p in points], np.float32).reshape(-1, 2)
+        inside = ((xy >= 0) & (xy < np.array(grey.shape[::-1]))).all(1)
+        kept = tuple(p for p, keep in zip(points, inside, strict=True) if keep)
+        if not kept:
+            return (), None
+        octave = np.array([p.octave for p in kept], np.int32)
+        return kept, self._extractor.describe(grey, xy[inside], octave, settings)
+
+    # What OpenCV's matchers and generic code ask -----------------------------------------------
+
+    def descriptorSize(self) -> int:
+        """Return the number of columns of descriptors."""
+        return self._extractor.network.architecture.descriptor_dim
+
+    def descriptorType(self) -> int:
+        """Return the type of descriptors, ``cv2.CV_32F``."""
+        return int(cv2.CV_32F)
+
+    def defaultNorm(self) -> int:
+        """Return the norm to match descriptors with, ``cv2.NORM_L2``."""
+        return int(cv2.NORM_L2)
+
+    def empty(self) -> bool:
+        """Return False: there always is a network."""
+        return False
+
+    def getDefaultName(self) -> str:
+        """Return ``"Feature2D.SuperPoint"``."""
+        return "Feature2D.SuperPoint"
+
+    def clear(self) -> None:
+        """Do nothing, as OpenCV's own features: nothing is kept between calls."""
+
+    def __repr__(self) -> str:
+        model = self._source.model or "weights from a file"
+        return f"<SuperPoint {model} on {self._extractor.device}>"
+
+    # Parameters --------------------------------------------------------------------------------
+
+    def _set(self, function: str, **values: Any) -> None:
+        """Replace settings after checking them."""
+        for name, value in values.items():
+            kind: Any = float if name in ("scale_factor", "score_threshold") else int
+            number = int | np.integer if kind is int else int | float | np.number
+            if isinstance(value, bool) or not isinstance(value, number):
+                got = f"{type(value).__name__} {value!r}"
+                raise bad_argument(function, f"{name} must be of type {kind.__name__}, not {got}")
+            values[name] = kind(value)
+        settings = replace(self._settings, **values)
+        for name, value, low, high in (
+            ("scaleFactor", settings.scale_factor, 1.0, 16.0),
+            ("nlevels", settings.nlevels, 1, 64),
+            ("edgeThreshold", settings.edge_threshold, 0, 1 << 30),
+            ("scoreThreshold", settings.score_threshold, 0.0, 1.0),
+            ("nmsRadius", settings.nms_radius, 0, 1 << 15),
+        ):
+            if not low <= value <= high:  # also false for NaN
+                message = f"{name} must be from {low} to {high}, not {value}"
+                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+        if settings.nlevels > 1 and settings.scale_factor == 1:
+            raise bad_argument(function, "scaleFactor must be above 1 for more than one level")
+        self._settings = settings
+
+    def getMaxFeatures(self) -> int:
+        """Return the largest number of keypoints; 0 or less: no limit."""
+        return self._settings.nfeatures
+
+    def setMaxFeatures(self, maxFeatures: int) -> None:
+        """Set the largest number of keypoints; 0 or less: no limit."""
+        self._set("setMaxFeatures", nfeatures=maxFeatures)
+
+    def getScaleFactor(self) -> float:
+        """Return the ratio between the levels of the image pyramid."""
+        return self._settings.scale_factor
+
+    def setScaleFactor(self, scaleFactor: float) -> None:
+        """Set the ratio between the levels of the image pyramid."""
+        self._set("setScaleFactor", scale_factor=scaleFactor)
+
+    def getNLevels(self) -> int:
+        """Return the number of levels of the image pyramid."""
+        return self._settings.nlevels
+
+    def setNLevels(self, nlevels: int) -> None:
+        """Set the number of levels of the image pyramid."""
+        self._set("setNLevels", nlevels=nlevels)
+
+    def getEdgeThreshold(self) -> int:
+        """Return the width in pixels of the border without keypoints."""
+        return self._settings.edge_threshold
+
+    def setEdgeThreshold(self, edgeThreshold: int) -> None:
+        """Set the width in pixels of the border without keypoints."""
+        self._set("setEdgeThreshold", edge_threshold=edgeThreshold)
+
+    def getScoreThreshold(self) -> float:
+        """Return the least probability of a keypoint."""
+        return self._settings.score_threshold
+
+    def setScoreThreshold(self, scoreThreshold: float) -> None:
+        """Set the least probability of a keypoint, 0..1."""
+        self._set("setScoreThreshold", score_threshold=scoreThreshold)
+
+    def getNMSRadius(self) -> int:
+        """Return the radius in pixels within which only the strongest keypoint is kept."""
+        return self._settings.nms_radius
+
+    def setNMSRadius(self, nmsRadius: int) -> None:
+        """Set the radius in pixels within which only the strongest keypoint is kept."""
+        self._set("setNMSRadius", nms_radius=nmsRadius)
+
+    # Storage -----------------------------------------------------------------------------------
+
+    @opencv_call
+    def write(self, fileName: Any, name: str | None = None) -> None:
+        """Write the parameters (not the weights).
+
+        Parameters
+        ----------
+        fileName
+            A YAML, XML or JSON file; or an open ``cv2.FileStorage``.
+        name
+            Of the node in an open storage; by default the fields go to where it stands.
+
+        Raises
+        ------
+        cv2.error
+            If the file cannot be written.
+        """
+        storage.write(fileName, name, self.getDefaultName(), self._settings)
+
+    @opencv_call
+    def save(self, filename: Any) -> None:
+        """Write the parameters (not the weights) to a YAML, XML or JSON file.
+
+        Raises
+        ------
+        cv2.error
+            If the file cannot be written.
+        """
+        storage.write(filename, None, self.getDefaultName(), self._settings)
+
+    @opencv_call
+    def read(self, fileName: Any) -> None:
+        """Take over the parameters that :meth:`write` or :meth:`save` wrote.
+
+        Parameters
+        ----------
+        fileName
+            A file; or a ``cv2.FileNode`` of an open storage.
+
+        Raises
+        ------
+        cv2.error
+            If there is nothing to read, or a value is out of range; then nothing changes.
+        """
+        self._set("read", **storage.read(fileName))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by reference to weights that ship, and by value of others."""
+        return _restore, (type(self), self._source, self._settings)
+
+
+def _restore(cls: type[SuperPoint], source: _Source, settings: DetectionSettings) -> SuperPoint:
+    restored = cls.__new__(cls)
+    restored._settings = settings
+    restored._open(source, source.load())
+    return restored
+
+
+def SuperPoint_create(*args: Any, **kwargs: Any) -> SuperPoint:
+    """Make a :class:`SuperPoint`, as ``cv2.ORB_create`` makes an ORB; same arguments."""
+    return SuperPoint(*args, **kwargs)
+
+
+def _to_keypoints(features: Features) -> KeyPoints:
+    columns = (features.size, features.angle, features.score, features.octave)
+    return tuple(
+        cv2.KeyPoint(x, y, size, angle, score, octave)
+        for (x, y), size, angle, score, octave in zip(
+            features.xy.tolist(), *(column.tolist() for column in columns), strict=True
+        )
+    )
+
+
+def _give(rows: Descriptors | None, image: Any, output: Any) -> Any:
+    """Return descriptors as OpenCV does: into `output` if it fits, UMat for UMat."""
+    if rows is None:
+        return None
+    if isinstance(image, cv2.UMat):
+        return cv2.UMat(rows)
+    target = as_array(output, "descriptors", "compute")
+    if target is None or target.shape != rows.shape or target.dtype != rows.dtype:
+        return rows
+    if not (target.flags.writeable and target.flags.c_contiguous):
+        return rows
+    target[:] = rows
+    return target

@@ -1,0 +1,39 @@
+"""The plain-array result of feature extraction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Features:
+    """Keypoints of one image, the strongest first, and their descriptors.
+
+    Attributes
+    ----------
+    xy
+        ``(N, 2)`` float32, pixels of the image, integer at pixel centres.
+    score
+        ``(N,)`` float32, the detector's probability.
+    size
+        ``(N,)`` float32, diameter in pixels of the image: 8 times the scale of the level.
+    angle
+        ``(N,)`` float32, degrees; -1 where there is no orientation.
+    octave
+        ``(N,)`` int32, level of the image pyramid.
+    descriptors
+        ``(N, D)`` float32 of unit L2 norm, C-contiguous; None if only detected.
+    """
+
+    xy: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32]
+    size: npt.NDArray[np.float32]
+    angle: npt.NDArray[np.float32]
+    octave: npt.NDArray[np.int32]
+    descriptors: npt.NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.xy)

@@ -1,0 +1,209 @@
+"""The SuperPoint network: a shared VGG-style encoder and two decoders.
+
+DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection and
+Description", 2018, arXiv:1712.07629, section 3.
+
+Nothing here knows about files, devices or OpenCV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+CELL = 8
+"""Side of the square of pixels that one position of the decoders' output stands for."""
+
+DUSTBIN = CELL * CELL
+"""Channel of the detector that says "no point in this cell"; channels 0..63 are its pixels."""
+
+Norm = Literal["none", "before", "after"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What must be known, besides the weights, to rebuild a network.
+
+    Attributes
+    ----------
+    widths
+        Channels of the four encoder stages (two 3x3 convolutions each).
+    head_width
+        Channels between the two layers of each decoder.
+    descriptor_dim
+        Length of a descriptor.
+    norm
+        Where batch normalisation sits: ``"none"`` (folded away, or never there: what we ship),
+        ``"before"`` the activation (what we train), ``"after"`` it (some foreign weights).
+    norm_eps
+        The constant that batch normalisation adds to the variance.
+    """
+
+    widths: tuple[int, int, int, int] = (64, 64, 128, 128)
+    head_width: int = 256
+    descriptor_dim: int = 256
+    norm: Norm = "none"
+    norm_eps: float = 1e-5
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON types."""
+        return {**asdict(self), "widths": list(self.widths)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Architecture:
+        """Rebuild from :meth:`to_dict`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a field is unknown, or has the wrong type or an impossible value.
+        """
+        architecture = cls(**{**fields, "widths": tuple(fields["widths"])})
+        sizes = (*architecture.widths, architecture.head_width, architecture.descriptor_dim)
+        if len(architecture.widths) != 4 or not all(type(n) is int and 0 < n <= 4096 for n in sizes):
+            raise ValueError(f"an architecture needs four widths and positive sizes, not {fields}")
+        if architecture.norm not in ("none", "before", "after"):
+            raise ValueError(f"norm must be none, before or after, not {architecture.norm!r}")
+        return architecture
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "superpoint": Architecture(),
+    "superpoint-lite": Architecture(widths=(8, 16, 32, 64), head_width=128),
+}
+"""The architectures that have a name, without batch normalisation."""
+
+
+class ConvBlock(nn.Sequential):
+    """A convolution that keeps the size, with optional batch normalisation and ReLU."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        norm: Norm,
+        norm_eps: float,
+        relu: bool = True,
+    ) -> None:
+        super().__init__()
+        conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=True)
+        self.add_module("conv", conv)
+        if norm == "before":
+            self.add_module("norm", nn.BatchNorm2d(out_channels, eps=norm_eps))
+        if relu:
+            self.add_module("relu", nn.ReLU(inplace=True))
+        if norm == "after":
+            self.add_module("norm", nn.BatchNorm2d(out_channels, eps=norm_eps))
+
+
+class SuperPointNet(nn.Module):
+    """Encoder, interest-point decoder and descriptor decoder.
+
+    Parameters
+    ----------
+    architecture
+        Widths and the place of batch normalisation.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        norm, eps = architecture.norm, architecture.norm_eps
+        stages: list[nn.Module] = []
+        channels = 1
+        for width in architecture.widths:
+            stages.append(
+                nn.Sequential(
+                    ConvBlock(channels, width, 3, norm, eps),
+                    ConvBlock(width, width, 3, norm, eps),
+                )
+            )
+            channels = width
+        self.encoder = nn.ModuleList(stages)
+        self.pool = nn.MaxPool2d(2)
+        head = architecture.head_width
+        # Our own final layers carry no normalisation; foreign ones that normalise "after" do.
+        last: Norm = "after" if norm == "after" else "none"
+        self.detector = nn.Sequential(
+            ConvBlock(channels, head, 3, norm, eps),
+            ConvBlock(head, DUSTBIN + 1, 1, last, eps, relu=False),
+        )
+        self.descriptor = nn.Sequential(
+            ConvBlock(channels, head, 3, norm, eps),
+            ConvBlock(head, architecture.descriptor_dim, 1, last, eps, relu=False),
+        )
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Return the shared features.
+
+        Parameters
+        ----------
+        image
+            ``(B, 1, H, W)``, grey in [0, 1], H and W multiples of 8.
+
+        Returns
+        -------
+        Tensor
+            ``(B, widths[3], H/8, W/8)``.
+        """
+        x = image
+        for i, stage in enumerate(self.encoder):
+            x = stage(x if i == 0 else self.pool(x))
+        return x
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the raw outputs of both decoders.
+
+        Parameters
+        ----------
+        image
+            ``(B, 1, H, W)``, grey in [0, 1], H and W multiples of 8.
+
+        Returns
+        -------
+        logits : Tensor
+            ``(B, 65, H/8, W/8)``: the 64 pixels of each cell, row by row, then the dustbin.
+        descriptors : Tensor
+            ``(B, descriptor_dim, H/8, W/8)``, not normalised.
+        """
+        features = self.encode(image)
+        return self.detector(features), self.descriptor(features)
+
+
+@torch.no_grad()
+def fold_batch_norm(network: SuperPointNet) -> SuperPointNet:
+    """Return an equal network (in evaluation mode) without batch normalisation.
+
+    Only normalisation *before* the activation is a linear map next to a convolution and can be
+    folded into it exactly; where it comes after, zero padding and max pooling stand between.
+
+    Raises
+    ------
+    ValueError
+        If the network normalises after the activation.
+    """
+    if network.architecture.norm == "after":
+        raise ValueError("batch normalisation after the activation cannot be folded exactly")
+    fields = {**network.architecture.to_dict(), "norm": "none"}
+    folded = SuperPointNet(Architecture.from_dict(fields)).eval()
+    sources = [m for m in network.modules() if isinstance(m, ConvBlock)]
+    targets = [m for m in folded.modules() if isinstance(m, ConvBlock)]
+    for source, target in zip(sources, targets, strict=True):
+        conv, out = source.get_submodule("conv"), target.get_submodule("conv")
+        assert isinstance(conv, nn.Conv2d) and isinstance(out, nn.Conv2d)
+        weight, bias = conv.weight.double(), conv.bias.double()  # type: ignore[union-attr]
+        if hasattr(source, "norm"):
+            norm = source.get_submodule("norm")
+            assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+            weight = weight * scale[:, None, None, None]
+            bias = (bias - norm.running_mean.double()) * scale + norm.bias.double()
+        out.weight.copy_(weight)
+        assert out.bias is not None
+        out.bias.copy_(bias)
+    return folded

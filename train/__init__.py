@@ -1,0 +1,1 @@
+"""Training of the weights that ship: ``python -m train`` from a checkout."""

@@ -1,0 +1,153 @@
+"""Homographic Adaptation: what a detector finds in many warped copies of an image.
+
+arXiv 1712.07629, section 5, equation 10. The result is written as pseudo-labels for training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from torch import Tensor
+from tqdm import tqdm
+
+from cv2_superpoint.detection import heat_map, refine, suppress
+from cv2_superpoint.network import CELL, SuperPointNet
+
+from .homography import HomographyRange, sample_homographies, warp
+from .images import ImageStore
+from .presets import AdaptationSettings
+
+Detect = Callable[[Tensor], Tensor]
+
+RANGES = HomographyRange(
+    rotation=60.0, scale_min=0.7, scale_max=1.5, stretch=0.3, perspective=0.25, translation=0.15
+)
+
+
+@torch.no_grad()
+def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Tensor:
+    """Average the heat maps of warped copies of an image, each warped back.
+
+    Parameters
+    ----------
+    detect
+        From ``(N, 1, H, W)`` images to ``(N, 65, H/8, W/8)`` logits.
+    image
+        ``(1, 1, H, W)`` grey in [0, 1], H and W multiples of 8.
+    homographies
+        ``(N, 3, 3)`` from pixels of the copies to pixels of the image; should begin with the
+        identity.
+
+    Returns
+    -------
+    Tensor
+        ``(H, W)``: the mean over the copies that show a pixel; 0 where fewer than a fifth do.
+    """
+    n, size = len(homographies), (image.shape[2], image.shape[3])
+    sizes = torch.tensor([size], device=image.device).expand(n, 2)
+    copies, valid = warp(image.expand(n, -1, -1, -1), homographies, size, sizes)
+    # Near the edge of what a copy shows, the repeated border makes corners that are not there.
+    trusted = -F.max_pool2d(-valid[:, None].float(), 7, stride=1, padding=3)
+    heat = torch.cat([heat_map(detect(copies))[:, None] * trusted, trusted], dim=1)
+    back, seen = warp(heat, torch.linalg.inv(homographies.double()).float(), size, sizes)
+    total, count = (back * seen[:, None]).sum(0)
+    return (total / count.clamp_min(1e-6)) * (count >= max(1.0, n / 5))
+
+
+@torch.no_grad()
+def pseudo_labels(
+    detect: Detect, image: npt.NDArray[np.uint8], settings: AdaptationSettings, device: torch.device
+) -> npt.NDArray[np.float32]:
+    """Return the interest points of one image by Homographic Adaptation.
+
+    Parameters
+    ----------
+    detect
+        From images to logits, on `device`.
+    image
+        ``(H, W)`` uint8.
+    settings
+        Number of copies, threshold and so on.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    ndarray
+        ``(N, 2)`` float32 ``(x, y)`` pixels, strongest first.
+    """
+    height, width = image.shape
+    pixels = torch.from_numpy(image).to(device)[None, None].float() / 255
+    padded = F.pad(pixels, (0, -width % CELL, 0, -height % CELL), mode="replicate")
+    size = (padded.shape[2], padded.shape[3])
+    sizes = torch.tensor([size], device=device).expand(settings.copies - 1, 2)
+    homographies = torch.cat(
+        [torch.eye(3, device=device)[None], sample_homographies(RANGES, size, sizes)]
+    )
+    heat = adapted_heat_map(detect, padded, homographies)[None, :height, :width]
+    index = suppress(heat, settings.threshold, settings.nms_radius).nonzero()
+    order = heat[index.unbind(1)].argsort(descending=True, stable=True)[: settings.max_points]
+    return refine(heat, index[order]).cpu().numpy()
+
+
+def label_images(
+    fabric: Fabric, network: SuperPointNet, store: ImageStore, settings: AdaptationSettings, out: Path
+) -> None:
+    """Label the first ``settings.images`` images and write them to one compressed file.
+
+    Each process labels its share; the file holds ``points`` (all images one after the other)
+    and ``counts``.
+
+    Parameters
+    ----------
+    fabric
+        Gives device and processes.
+    network
+        In evaluation mode, on the device.
+    store
+        The photographs.
+    settings
+        Number of images, copies, threshold.
+    out
+        The ``.npz`` to write.
+    """
+
+    def detect(images: Tensor) -> Tensor:
+        with fabric.autocast():
+            return network.detector(network.encode(images))
+
+    count = min(settings.images or len(store), len(store))
+    mine = range(fabric.global_rank, count, fabric.world_size)
+    labels = []
+    bar = tqdm(mine, desc="adapt", unit="img", disable=fabric.global_rank > 0, mininterval=5)
+    for done, i in enumerate(bar, 1):
+        labels.append(pseudo_labels(detect, store[i], settings, fabric.device))
+        if done % 50 == 0:
+            bar.set_postfix(points=sum(map(len, labels)) / done)
+    part = out.with_suffix(f".{fabric.global_rank}.npz")
+    _write(part, labels)
+    fabric.barrier()
+    if fabric.is_global_zero:
+        parts = [read_labels(out.with_suffix(f".{r}.npz")) for r in range(fabric.world_size)]
+        _write(out, [parts[i % fabric.world_size][i // fabric.world_size] for i in range(count)])
+        for rank in range(fabric.world_size):
+            out.with_suffix(f".{rank}.npz").unlink()
+    fabric.barrier()
+
+
+def _write(path: Path, labels: list[npt.NDArray[np.float32]]) -> None:
+    counts = np.array([len(points) for points in labels])
+    points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
+    np.savez_compressed(path, points=points, counts=counts)
+
+
+def read_labels(path: Path) -> list[npt.NDArray[np.float32]]:
+    """Return one ``(N, 2)`` array of ``(x, y)`` pixels per image from a file of labels."""
+    with np.load(path) as data:
+        return np.split(data["points"], np.cumsum(data["counts"])[:-1])

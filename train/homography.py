@@ -1,0 +1,193 @@
+"""Random homographies, and warping images and points with them, in batches on any device.
+
+All coordinates are pixels ``(x, y)``, integer at pixel centres. A *view* is a crop of a *source*
+image as another camera would see it; ``view_to_source`` takes its pixels to the source's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class HomographyRange:
+    """How far random views may stray; every draw is from a normal truncated at two sigma.
+
+    Attributes
+    ----------
+    rotation
+        Largest in-plane rotation, in degrees.
+    wide_rotation
+        Largest rotation of the share `wide_share` of the views, in degrees.
+    wide_share
+        Share of the views that rotate widely, 0..1.
+    scale_min, scale_max
+        Zoom: view pixels per source pixel.
+    stretch
+        Largest log2 of the ratio of the two axes' zoom.
+    perspective
+        Largest foreshortening: relative change of scale from the centre to the border.
+    translation
+        Largest shift of the centre, as a share of the source's half size.
+    """
+
+    rotation: float = 25.0
+    wide_rotation: float = 25.0
+    wide_share: float = 0.0
+    scale_min: float = 0.6
+    scale_max: float = 1.8
+    stretch: float = 0.2
+    perspective: float = 0.25
+    translation: float = 0.3
+
+
+def _truncated_normal(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Draw from a normal of sigma 1/2 truncated to [-1, 1]."""
+    return torch.nn.init.trunc_normal_(torch.empty(shape, device=device), 0.0, 0.5, -1.0, 1.0)
+
+
+def sample_homographies(
+    ranges: HomographyRange, view_size: tuple[int, int], source_sizes: Tensor
+) -> Tensor:
+    """Draw one view per source: translation, rotation, scale, stretch, perspective.
+
+    The composition of simple transformations is that of Homographic Adaptation (arXiv
+    1712.07629, section 5.2, figure 6).
+
+    Parameters
+    ----------
+    ranges
+        The limits of each.
+    view_size
+        ``(height, width)`` of the views.
+    source_sizes
+        ``(B, 2)`` ``(height, width)`` of each source, on the wanted device.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 3, 3)`` view_to_source, float32.
+    """
+    n, device = len(source_sizes), source_sizes.device
+    height, width = view_size
+
+    def draw(columns: int = 1) -> Tensor:
+        return _truncated_normal((n, columns), device).squeeze(1)
+
+    wide = torch.rand(n, device=device) < ranges.wide_share
+    narrow_angle = draw() * math.radians(ranges.rotation)
+    wide_angle = (torch.rand(n, device=device) * 2 - 1) * math.radians(ranges.wide_rotation)
+    angle = torch.where(wide, wide_angle, narrow_angle)
+    low, high = math.log(ranges.scale_min), math.log(ranges.scale_max)
+    zoom = torch.exp((low + high) / 2 + draw() * (high - low) / 2)
+    stretch = torch.exp2(draw() * ranges.stretch / 2)
+    tilt = draw(2) * ranges.perspective
+    shift = draw(2) * ranges.translation
+
+    centre = torch.eye(3, device=device).repeat(n, 1, 1)
+    centre[:, 0, 2], centre[:, 1, 2] = -(width - 1) / 2, -(height - 1) / 2
+    bend = torch.eye(3, device=device).repeat(n, 1, 1)
+    bend[:, 2, 0], bend[:, 2, 1] = tilt[:, 0] / (width / 2), tilt[:, 1] / (height / 2)
+    scale = torch.zeros(n, 3, 3, device=device)
+    scale[:, 0, 0], scale[:, 1, 1], scale[:, 2, 2] = stretch / zoom, 1 / (stretch * zoom), 1
+    turn = torch.zeros(n, 3, 3, device=device)
+    turn[:, 0, 0] = turn[:, 1, 1] = angle.cos()
+    turn[:, 0, 1], turn[:, 1, 0], turn[:, 2, 2] = -angle.sin(), angle.sin(), 1
+    place = torch.eye(3, device=device).repeat(n, 1, 1)
+    half = (source_sizes.flip(1).float() - 1) / 2
+    place[:, :2, 2] = half * (1 + shift)
+    return place @ turn @ scale @ bend @ centre
+
+
+def transform(points: Tensor, homography: Tensor) -> Tensor:
+    """Apply homographies to points.
+
+    Parameters
+    ----------
+    points
+        ``(B, N, 2)`` pixels ``(x, y)``.
+    homography
+        ``(B, 3, 3)``.
+
+    Returns
+    -------
+    Tensor
+        ``(B, N, 2)``. Points on or behind the horizon become infinite.
+    """
+    mapped = F.pad(points, (0, 1), value=1.0) @ homography.transpose(1, 2)
+    depth = mapped[..., 2:]
+    return torch.where(depth > 1e-6, mapped[..., :2] / depth, torch.inf)
+
+
+def pixel_grid(size: tuple[int, int], device: torch.device) -> Tensor:
+    """Return the ``(H * W, 2)`` pixel centres ``(x, y)`` of an image, row by row."""
+    y, x = torch.meshgrid(
+        torch.arange(size[0], device=device, dtype=torch.float32),
+        torch.arange(size[1], device=device, dtype=torch.float32),
+        indexing="ij",
+    )
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def inside(points: Tensor, sizes: Tensor) -> Tensor:
+    """Tell which points lie within their image.
+
+    Parameters
+    ----------
+    points
+        ``(B, N, 2)`` pixels ``(x, y)``.
+    sizes
+        ``(B, 2)`` ``(height, width)``.
+
+    Returns
+    -------
+    Tensor
+        ``(B, N)`` bool.
+    """
+    limit = sizes.flip(1)[:, None].float() - 1
+    return ((points >= 0) & (points <= limit)).all(-1)
+
+
+def warp(
+    images: Tensor, view_to_source: Tensor, view_size: tuple[int, int], source_sizes: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Look at each image through its homography (bilinear; the border is repeated outwards).
+
+    Parameters
+    ----------
+    images
+        ``(B, C, H, W)`` canvases; the image fills the first rows and columns of its canvas.
+    view_to_source
+        ``(B, 3, 3)``.
+    view_size
+        ``(h, w)`` of the result.
+    source_sizes
+        ``(B, 2)`` ``(height, width)`` of the image in each canvas.
+
+    Returns
+    -------
+    views : Tensor
+        ``(B, C, h, w)``.
+    valid : Tensor
+        ``(B, h, w)`` bool: where the view shows the image.
+    """
+    grid = pixel_grid(view_size, images.device).expand(len(images), -1, -1)
+    source = transform(grid, view_to_source)
+    valid = inside(source, source_sizes).reshape(-1, *view_size)
+    limit = source_sizes.flip(1)[:, None].float() - 1
+    source = torch.minimum(source.nan_to_num(posinf=0.0).clamp_min(0), limit)
+    canvas = torch.tensor(images.shape[:1:-1], device=images.device, dtype=torch.float32)
+    normalised = (source + 0.5) / canvas * 2 - 1
+    views = F.grid_sample(
+        images,
+        normalised.reshape(-1, *view_size, 2),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return views, valid

@@ -1,0 +1,122 @@
+"""What the network is trained for: soft detector targets, and the two losses."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cv2_superpoint.network import CELL
+
+
+def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the 65-way distribution of every cell, exact below the pixel.
+
+    A point shares its weight bilinearly among its four neighbouring pixels, so that the
+    expectation of the target is the point itself; what a cell does not receive is its dustbin's.
+    (The paper rounds to one pixel, and picks one point of a cell at random.)
+
+    Parameters
+    ----------
+    points
+        ``(B, N, 2)`` pixels ``(x, y)``.
+    present
+        ``(B, N)`` bool: which rows are points.
+    size
+        ``(H, W)`` of the image, multiples of 8.
+
+    Returns
+    -------
+    Tensor
+        ``(B, 65, H/8, W/8)``, sums to 1 over the channels.
+    """
+    batch, height, width = len(points), *size
+    heat = points.new_zeros(batch, height * width)
+    safe = points.where(present[..., None], torch.zeros_like(points))
+    corner = safe.floor()
+    fraction = safe - corner
+    for dy in (0, 1):
+        for dx in (0, 1):
+            x, y = corner[..., 0].long() + dx, corner[..., 1].long() + dy
+            wx = fraction[..., 0] if dx else 1 - fraction[..., 0]
+            wy = fraction[..., 1] if dy else 1 - fraction[..., 1]
+            ok = present & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            heat.scatter_add_(1, (y * width + x).where(ok, torch.zeros_like(x)), wx * wy * ok)
+    cells = F.pixel_unshuffle(heat.reshape(batch, 1, height, width), CELL)
+    total = cells.sum(1, keepdim=True)
+    return torch.cat([cells / total.clamp_min(1), (1 - total).clamp_min(0)], dim=1)
+
+
+def detector_loss(
+    logits: Tensor, target: Tensor, valid: Tensor, dustbin_weight: float
+) -> Tensor:
+    """Return the cross-entropy of the cells (paper, equations 2 and 3), where they are valid.
+
+    Parameters
+    ----------
+    logits, target
+        ``(B, 65, h, w)``.
+    valid
+        ``(B, 8 h, 8 w)`` bool pixels; a cell counts if all of its pixels do.
+    dustbin_weight
+        Weight of the (far more frequent) dustbin against that of points.
+
+    Returns
+    -------
+    Tensor
+        Scalar.
+    """
+    counted = -F.max_pool2d(-valid[:, None].float(), CELL)[:, 0]
+    log_probability = logits.float().log_softmax(dim=1)
+    weight = torch.ones(logits.shape[1], 1, 1, device=logits.device)
+    weight[-1] = dustbin_weight
+    loss = -(weight * target * log_probability).sum(1)
+    return (loss * counted).sum() / counted.sum().clamp_min(1)
+
+
+def info_nce_loss(
+    first: Tensor,
+    second: Tensor,
+    present: Tensor,
+    positions: Tensor,
+    temperature: float,
+    safe_radius: float,
+) -> tuple[Tensor, Tensor]:
+    """Return the symmetric InfoNCE (double-softmax) loss of corresponding descriptors.
+
+    Each descriptor must find its partner among all the other view's; the objective of SiLK
+    (arXiv 2304.06194) and LoFTR (arXiv 2104.00680) on sampled points.
+
+    Parameters
+    ----------
+    first, second
+        ``(B, N, D)`` unit descriptors; row i of one corresponds to row i of the other.
+    present
+        ``(B, N)`` bool: which rows are correspondences.
+    positions
+        ``(B, N, 2)`` of the second view's points, pixels.
+    temperature
+        Divides the cosine similarities.
+    safe_radius
+        Pixels within which another point is no negative.
+
+    Returns
+    -------
+    loss, accuracy : Tensor
+        Scalars; the accuracy is that of nearest neighbours.
+    """
+    similarity = first @ second.transpose(1, 2) / temperature
+    identity = torch.eye(similarity.shape[1], dtype=torch.bool, device=similarity.device)
+    # Far-away stand-ins for absent rows: a distance to infinity would be undefined.
+    located = positions.where(present[..., None], torch.full_like(positions, -1e4))
+    close = torch.cdist(located, located) < safe_radius
+    usable = present[:, :, None] & present[:, None, :]
+    similarity = similarity.masked_fill((close & ~identity) | ~(usable | identity), -1e4)
+    target = torch.arange(similarity.shape[1], device=similarity.device).expand(present.shape)
+    count = present.sum().clamp_min(1)
+    losses = [
+        (F.cross_entropy(rows, target, reduction="none") * present).sum() / count
+        for rows in (similarity.transpose(1, 2), similarity)
+    ]
+    right = (similarity.argmax(2) == target) & present
+    return (losses[0] + losses[1]) / 2, right.sum() / count

@@ -1,0 +1,119 @@
+"""The settings of every stage; their values live in ``presets/*.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .homography import HomographyRange
+
+FOLDER = Path(__file__).parent / "presets"
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How long and how fast a stage learns.
+
+    Attributes
+    ----------
+    iterations
+        Optimiser steps.
+    batch
+        Images (MagicPoint) or pairs (joint) per step, over all processes.
+    learning_rate
+        Peak of AdamW's rate: linear warm-up, then half a cosine to zero.
+    warm_up
+        Iterations to the peak.
+    height, width
+        Of the training images, multiples of 8.
+    """
+
+    iterations: int
+    batch: int
+    learning_rate: float
+    warm_up: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """Homographic Adaptation.
+
+    Attributes
+    ----------
+    images
+        How many images to label; 0: all.
+    copies
+        Warped copies per image, the image itself included (the paper's N_h).
+    threshold, nms_radius, max_points
+        What counts as a point of the aggregated heat map.
+    """
+
+    images: int
+    copies: int
+    threshold: float
+    nms_radius: int
+    max_points: int
+
+
+@dataclass(frozen=True)
+class JointSettings:
+    """Joint training of detector and descriptor, besides :class:`FitSettings`.
+
+    Attributes
+    ----------
+    first, second
+        Ranges of the two views of a pair.
+    dustbin_weight
+        Weight of "no point" in the detector's loss.
+    descriptor_weight
+        Weight of the descriptor's loss against the detector's.
+    temperature
+        Of the InfoNCE loss.
+    correspondences
+        Descriptors compared per pair; half at labelled points, half anywhere.
+    safe_radius
+        Pixels within which two points are not told apart.
+    """
+
+    first: HomographyRange
+    second: HomographyRange
+    dustbin_weight: float = 0.5
+    descriptor_weight: float = 1.0
+    temperature: float = 0.07
+    correspondences: int = 192
+    safe_radius: float = 6.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run needs to know.
+
+    Attributes
+    ----------
+    model
+        Name of the architecture.
+    seed
+        Of all random numbers.
+    devices
+        Processes (CPU) or GPUs.
+    precision
+        Lightning Fabric's name of the arithmetic, such as ``bf16-mixed``.
+    magicpoint, adaptation, joint_fit, joint
+        The stages.
+    """
+
+    model: str
+    seed: int
+    devices: int
+    precision: str
+    magicpoint: FitSettings
+    adaptation: AdaptationSettings
+    joint_fit: FitSettings
+    joint: JointSettings
+    shapes_view: HomographyRange = field(
+        default_factory=lambda: HomographyRange(
+            rotation=180.0, scale_min=0.6, scale_max=1.6, translation=0.2
+        )
+    )
