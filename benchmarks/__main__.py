@@ -5,13 +5,14 @@ import json
 import math
 import platform
 import sys
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import cv2
 
-from benchmarks import accuracy, datasets, detectors
+from . import accuracy, datasets, detectors
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,26 +31,26 @@ def main(arguments: list[str] | None = None) -> None:
         nargs="+",
         default=["ORB", "SIFT", "SuperPoint"],
         metavar="NAME",
-        help=f"{', '.join(detectors.METHODS)}, or module:callable (default: %(default)s)",
+        help=f"{', '.join(detectors.METHODS)}, or module:callable (default: ORB SIFT SuperPoint)",
     )
     hpatches.add_argument("--json", type=Path, metavar="FILE", help="write every record here")
     hpatches.add_argument(
         "--per-sequence", action="store_true", help="print a table row per sequence too"
     )
     options = parser.parse_args(arguments)
+    protocol = accuracy.Protocol()
     try:
         methods = {name: detectors.find_factory(name) for name in options.methods}
         sequences = datasets.read_sequences(options.data)
-    except ValueError as error:
+        images, pairs = accuracy.run(methods, sequences, protocol)
+    except (detectors.UnknownMethodError, datasets.DatasetError) as error:
         parser.exit(2, f"{error}\n")
 
-    protocol = accuracy.Protocol()
-    images, pairs = accuracy.run(methods, sequences, protocol)
-
     versions = library_versions()
-    print("protocol:", ", ".join(f"{key} {value}" for key, value in asdict(protocol).items()))
-    print("versions:", ", ".join(f"{key} {value}" for key, value in versions.items()))
-    print(f"OpenCV threads: {cv2.getNumThreads()}\n")
+    print_paragraph(f"rules: {accuracy.RULES}")
+    print_paragraph(f"protocol: {describe(asdict(protocol))}")
+    print_paragraph(f"versions: {describe(versions)}; OpenCV threads {cv2.getNumThreads()}")
+    print()
     if options.per_sequence:
         print(accuracy.format_table(images, pairs, protocol, per_sequence=True), end="\n\n")
     print(accuracy.format_table(images, pairs, protocol))
@@ -61,6 +62,16 @@ def main(arguments: list[str] | None = None) -> None:
             "pairs": [asdict(pair) for pair in pairs],
         }
         options.json.write_text(json.dumps(_finite_or_null(report), indent=1, allow_nan=False))
+
+
+def print_paragraph(text: str) -> None:
+    """Print a text wrapped to the width of a report."""
+    print(textwrap.fill(text, width=100, subsequent_indent="  "))
+
+
+def describe(settings: dict[str, Any]) -> str:
+    """Join names and values: ``size (480, 640); points 1000``."""
+    return "; ".join(f"{name} {value}" for name, value in settings.items())
 
 
 def library_versions() -> dict[str, str]:

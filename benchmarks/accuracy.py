@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks import datasets, metrics
-from benchmarks.detectors import Detector, Factory
+from . import datasets, metrics
+from .detectors import Detector, Factory
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Every constant that the numbers depend on; sizes are (height, width)."""
+    """Every constant that the numbers depend on; sizes are (height, width).
+
+    Repeatability follows the SuperPoint paper (see `metrics`); so do the size and the number of
+    points for homographies.
+    """
 
     size: tuple[int, int] = (480, 640)
     points: int = 1000
@@ -28,6 +32,13 @@ class Protocol:
     repeatability_size: tuple[int, int] = (240, 320)
     repeatability_points: int = 300
     repeatability_threshold: float = 3
+
+
+RULES = (
+    "images in grey, resized with their ratio kept (area average, or linear where enlarged), "
+    "centre crop; strongest points by response; mutual nearest neighbours in the method's norm; "
+    "homographies by OpenCV's RANSAC; means over pairs, median time"
+)
 
 
 @dataclass(frozen=True)
@@ -105,10 +116,10 @@ def run(
                     method,
                     sequence.name,
                     names[k],
-                    _evaluate_matching(
+                    **_evaluate_matches(
                         large[0], large[k], large_homographies[k], many.defaultNorm(), protocol
                     ),
-                    _evaluate_detection(small[0], small[k], small_homographies[k], protocol),
+                    **_evaluate_detection(small[0], small[k], small_homographies[k], protocol),
                 )
                 for k in range(1, len(names))
             ]
@@ -131,6 +142,48 @@ def extract(detector: Detector, image: NDArray[np.uint8], count: int) -> Feature
     kept = np.sort(strongest)
     points = np.array([k.pt for k in keypoints], np.float64)
     return Features(points[kept], descriptors[kept], milliseconds)
+
+
+def _evaluate_matches(
+    features1: Features,
+    features2: Features,
+    homography: NDArray[np.float64],
+    norm: int,
+    protocol: Protocol,
+) -> dict[str, Any]:
+    pairs = metrics.mutual_nearest_neighbours(features1.descriptors, features2.descriptors, norm)
+    matched1, matched2 = features1.points[pairs[:, 0]], features2.points[pairs[:, 1]]
+    estimate = metrics.estimate_homography(
+        matched1,
+        matched2,
+        protocol.ransac_threshold,
+        protocol.ransac_iterations,
+        protocol.ransac_confidence,
+    )
+    return {
+        "matches": len(pairs),
+        "corner_error": metrics.corner_error(estimate, homography, protocol.size),
+        "matching_accuracy": {
+            threshold: metrics.matching_accuracy(matched1, matched2, homography, threshold)
+            for threshold in protocol.mma_thresholds
+        },
+    }
+
+
+def _evaluate_detection(
+    features1: Features,
+    features2: Features,
+    homography: NDArray[np.float64],
+    protocol: Protocol,
+) -> dict[str, Any]:
+    repeatability, localisation_error = metrics.repeatability(
+        features1.points,
+        features2.points,
+        homography,
+        protocol.repeatability_size,
+        protocol.repeatability_threshold,
+    )
+    return {"repeatability": repeatability, "localisation_error": localisation_error}
 
 
 def summarise(

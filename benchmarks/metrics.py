@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 
 def warp_points(points: Floats, homography: Floats) -> Floats:
@@ -100,7 +100,7 @@ def repeatability(
     warped1 = warped1[_inside(warped1, size)]
     common2 = points2[_inside(warp_points(points2, np.linalg.inv(homography)), size)]
 
-    distances: Floats = np.linalg.norm(warped1[:, None] - common2[None], axis=2)
+    distances = np.linalg.norm(warped1[:, None] - common2[None], axis=2)
     # The initial value makes the nearest point of an empty set infinitely far.
     nearest = np.concatenate([distances.min(axis=axis, initial=np.inf) for axis in (1, 0)])
     repeated = nearest[nearest <= threshold]

@@ -99,7 +99,9 @@ def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Chec
         return _from_state_dict(tensors, path)
     try:
         architecture = Architecture.from_dict(json.loads(header["architecture"]))
-        metadata = {key: json.loads(header[key]) for key in ("training", "metrics") if key in header}
+        metadata: dict[str, Any] = {
+            key: json.loads(header[key]) for key in ("training", "metrics") if key in header
+        }
     except (TypeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} describes an architecture wrongly: {error}") from error
     return Checkpoint(_fill(architecture, tensors, path), metadata)

@@ -129,7 +129,7 @@ def refine(heat: Tensor, index: Tensor, radius: int = 2) -> Tensor:
     Tensor
         ``(N, 2)`` float32 ``(x, y)`` in pixels, inside the image.
     """
-    batch, height, width = heat.shape
+    height, width = heat.shape[1:]
     b, y, x = index.unbind(1)
     offset = torch.arange(-radius, radius + 1, device=heat.device)
     ys = (y[:, None] + offset)[:, :, None]

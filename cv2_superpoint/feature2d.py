@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from . import checkpoint as weights_of
-from . import storage
 from .arguments import (
     as_array,
     grey_image,
@@ -26,6 +25,7 @@ from .errors import bad_argument
 from .extractor import PRECISIONS, DetectionSettings, Extractor, pick_device
 from .features import Features
 from .network import ARCHITECTURES
+from .parameters import Parameters
 
 KeyPoints = tuple[cv2.KeyPoint, ...]
 Descriptors = npt.NDArray[np.float32]
@@ -47,7 +47,7 @@ class _Source:
         return weights_of.load_shipped(self.model)
 
 
-class SuperPoint:
+class SuperPoint(Parameters):
     """SuperPoint features with the face of a ``cv2.Feature2D``.
 
     Where OpenCV code says ``cv2.ORB_create(1000)``, say ``SuperPoint_create(1000)``; descriptors
@@ -247,7 +247,7 @@ class SuperPoint:
                 "detectAndCompute", "from Python no keypoints can be provided; use compute()"
             )
         if is_batch(image):
-            raise bad_argument("detectAndCompute", "image must be one image; use extract() for many")
+            raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
         features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
         rows = features.descriptors if len(features) else None
         return _to_keypoints(features), _give(rows, image, descriptors)
@@ -309,8 +309,8 @@ class SuperPoint:
         if grey is None or not points:
             return (), None
         xy = np.array([p.pt for p in points], np.float32).reshape(-1, 2)
-        inside = ((xy >= 0) & (xy < np.array(grey.shape[::-1]))).all(1)
-        kept = tuple(p for p, keep in zip(points, inside, strict=True) if keep)
+        inside = np.all((xy >= 0) & (xy < np.array(grey.shape[::-1])), axis=1)
+        kept = tuple(points[i] for i in inside.nonzero()[0])
         if not kept:
             return (), None
         octave = np.array([p.octave for p in kept], np.int32)
@@ -336,7 +336,7 @@ class SuperPoint:
 
     def getDefaultName(self) -> str:
         """Return ``"Feature2D.SuperPoint"``."""
-        return "Feature2D.SuperPoint"
+        return self._NAME
 
     def clear(self) -> None:
         """Do nothing, as OpenCV's own features: nothing is kept between calls."""
@@ -344,127 +344,6 @@ class SuperPoint:
     def __repr__(self) -> str:
         model = self._source.model or "weights from a file"
         return f"<SuperPoint {model} on {self._extractor.device}>"
-
-    # Parameters --------------------------------------------------------------------------------
-
-    def _set(self, function: str, **values: Any) -> None:
-        """Replace settings after checking them."""
-        for name, value in values.items():
-            kind: Any = float if name in ("scale_factor", "score_threshold") else int
-            number = int | np.integer if kind is int else int | float | np.number
-            if isinstance(value, bool) or not isinstance(value, number):
-                got = f"{type(value).__name__} {value!r}"
-                raise bad_argument(function, f"{name} must be of type {kind.__name__}, not {got}")
-            values[name] = kind(value)
-        settings = replace(self._settings, **values)
-        for name, value, low, high in (
-            ("scaleFactor", settings.scale_factor, 1.0, 16.0),
-            ("nlevels", settings.nlevels, 1, 64),
-            ("edgeThreshold", settings.edge_threshold, 0, 1 << 30),
-            ("scoreThreshold", settings.score_threshold, 0.0, 1.0),
-            ("nmsRadius", settings.nms_radius, 0, 1 << 15),
-        ):
-            if not low <= value <= high:  # also false for NaN
-                message = f"{name} must be from {low} to {high}, not {value}"
-                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
-        if settings.nlevels > 1 and settings.scale_factor == 1:
-            raise bad_argument(function, "scaleFactor must be above 1 for more than one level")
-        self._settings = settings
-
-    def getMaxFeatures(self) -> int:
-        """Return the largest number of keypoints; 0 or less: no limit."""
-        return self._settings.nfeatures
-
-    def setMaxFeatures(self, maxFeatures: int) -> None:
-        """Set the largest number of keypoints; 0 or less: no limit."""
-        self._set("setMaxFeatures", nfeatures=maxFeatures)
-
-    def getScaleFactor(self) -> float:
-        """Return the ratio between the levels of the image pyramid."""
-        return self._settings.scale_factor
-
-    def setScaleFactor(self, scaleFactor: float) -> None:
-        """Set the ratio between the levels of the image pyramid."""
-        self._set("setScaleFactor", scale_factor=scaleFactor)
-
-    def getNLevels(self) -> int:
-        """Return the number of levels of the image pyramid."""
-        return self._settings.nlevels
-
-    def setNLevels(self, nlevels: int) -> None:
-        """Set the number of levels of the image pyramid."""
-        self._set("setNLevels", nlevels=nlevels)
-
-    def getEdgeThreshold(self) -> int:
-        """Return the width in pixels of the border without keypoints."""
-        return self._settings.edge_threshold
-
-    def setEdgeThreshold(self, edgeThreshold: int) -> None:
-        """Set the width in pixels of the border without keypoints."""
-        self._set("setEdgeThreshold", edge_threshold=edgeThreshold)
-
-    def getScoreThreshold(self) -> float:
-        """Return the least probability of a keypoint."""
-        return self._settings.score_threshold
-
-    def setScoreThreshold(self, scoreThreshold: float) -> None:
-        """Set the least probability of a keypoint, 0..1."""
-        self._set("setScoreThreshold", score_threshold=scoreThreshold)
-
-    def getNMSRadius(self) -> int:
-        """Return the radius in pixels within which only the strongest keypoint is kept."""
-        return self._settings.nms_radius
-
-    def setNMSRadius(self, nmsRadius: int) -> None:
-        """Set the radius in pixels within which only the strongest keypoint is kept."""
-        self._set("setNMSRadius", nms_radius=nmsRadius)
-
-    # Storage -----------------------------------------------------------------------------------
-
-    @opencv_call
-    def write(self, fileName: Any, name: str | None = None) -> None:
-        """Write the parameters (not the weights).
-
-        Parameters
-        ----------
-        fileName
-            A YAML, XML or JSON file; or an open ``cv2.FileStorage``.
-        name
-            Of the node in an open storage; by default the fields go to where it stands.
-
-        Raises
-        ------
-        cv2.error
-            If the file cannot be written.
-        """
-        storage.write(fileName, name, self.getDefaultName(), self._settings)
-
-    @opencv_call
-    def save(self, filename: Any) -> None:
-        """Write the parameters (not the weights) to a YAML, XML or JSON file.
-
-        Raises
-        ------
-        cv2.error
-            If the file cannot be written.
-        """
-        storage.write(filename, None, self.getDefaultName(), self._settings)
-
-    @opencv_call
-    def read(self, fileName: Any) -> None:
-        """Take over the parameters that :meth:`write` or :meth:`save` wrote.
-
-        Parameters
-        ----------
-        fileName
-            A file; or a ``cv2.FileNode`` of an open storage.
-
-        Raises
-        ------
-        cv2.error
-            If there is nothing to read, or a value is out of range; then nothing changes.
-        """
-        self._set("read", **storage.read(fileName))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by reference to weights that ship, and by value of others."""

@@ -9,7 +9,7 @@ Nothing here knows about files, devices or OpenCV.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,8 @@ DUSTBIN = CELL * CELL
 """Channel of the detector that says "no point in this cell"; channels 0..63 are its pixels."""
 
 Norm = Literal["none", "before", "after"]
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Architecture:
         """
         architecture = cls(**{**fields, "widths": tuple(fields["widths"])})
         sizes = (*architecture.widths, architecture.head_width, architecture.descriptor_dim)
-        if len(architecture.widths) != 4 or not all(type(n) is int and 0 < n <= 4096 for n in sizes):
+        if len(architecture.widths) != 4 or not all(
+            type(n) is int and 0 < n <= 4096 for n in sizes
+        ):
             raise ValueError(f"an architecture needs four widths and positive sizes, not {fields}")
         if architecture.norm not in ("none", "before", "after"):
             raise ValueError(f"norm must be none, before or after, not {architecture.norm!r}")
@@ -193,17 +197,19 @@ def fold_batch_norm(network: SuperPointNet) -> SuperPointNet:
     sources = [m for m in network.modules() if isinstance(m, ConvBlock)]
     targets = [m for m in folded.modules() if isinstance(m, ConvBlock)]
     for source, target in zip(sources, targets, strict=True):
-        conv, out = source.get_submodule("conv"), target.get_submodule("conv")
-        assert isinstance(conv, nn.Conv2d) and isinstance(out, nn.Conv2d)
-        weight, bias = conv.weight.double(), conv.bias.double()  # type: ignore[union-attr]
+        conv, out = (_child(block, "conv", nn.Conv2d) for block in (source, target))
+        weight, bias = conv.state_dict()["weight"].double(), conv.state_dict()["bias"].double()
         if hasattr(source, "norm"):
-            norm = source.get_submodule("norm")
-            assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None
-            assert norm.running_var is not None
-            scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+            norm = _child(source, "norm", nn.BatchNorm2d)
+            statistics = {k: v.double() for k, v in norm.state_dict().items()}
+            scale = statistics["weight"] / (statistics["running_var"] + norm.eps).sqrt()
             weight = weight * scale[:, None, None, None]
-            bias = (bias - norm.running_mean.double()) * scale + norm.bias.double()
-        out.weight.copy_(weight)
-        assert out.bias is not None
-        out.bias.copy_(bias)
+            bias = (bias - statistics["running_mean"]) * scale + statistics["bias"]
+        out.load_state_dict({"weight": weight.float(), "bias": bias.float()})
     return folded
+
+
+def _child(block: ConvBlock, name: str, kind: type[Layer]) -> Layer:
+    child = block.get_submodule(name)
+    assert isinstance(child, kind)
+    return child

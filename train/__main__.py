@@ -21,8 +21,12 @@ STAGES = ("magicpoint", "adapt", "joint", "export")
 
 
 def _parser(preset: str) -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m train", default_config_files=[FOLDER / f"{preset}.yaml"])
-    parser.add_argument("stage", choices=(*STAGES, "all"), help="what to do; all: one after the other")
+    parser = ArgumentParser(
+        prog="python -m train", default_config_files=[FOLDER / f"{preset}.yaml"]
+    )
+    parser.add_argument(
+        "stage", choices=(*STAGES, "all"), help="what to do; all: one after the other"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
     parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
     names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -80,7 +84,9 @@ def main() -> None:
 def _load(network: SuperPointNet, checkpoint: Path) -> None:
     if not checkpoint.exists():
         raise SystemExit(f"{checkpoint} is missing: run the stage before this one first")
-    network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["network"])
+    network.load_state_dict(
+        torch.load(checkpoint, map_location="cpu", weights_only=True)["network"]
+    )
 
 
 if __name__ == "__main__":

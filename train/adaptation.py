@@ -16,7 +16,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from cv2_superpoint.detection import heat_map, refine, suppress
+from cv2_superpoint.detection import heat_map, refine, suppress, window_max
 from cv2_superpoint.network import CELL, SuperPointNet
 
 from .homography import HomographyRange, sample_homographies, warp
@@ -53,7 +53,7 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
     sizes = torch.tensor([size], device=image.device).expand(n, 2)
     copies, valid = warp(image.expand(n, -1, -1, -1), homographies, size, sizes)
     # Near the edge of what a copy shows, the repeated border makes corners that are not there.
-    trusted = -F.max_pool2d(-valid[:, None].float(), 7, stride=1, padding=3)
+    trusted = -window_max(-valid[:, None].float(), 3)
     heat = torch.cat([heat_map(detect(copies))[:, None] * trusted, trusted], dim=1)
     back, seen = warp(heat, torch.linalg.inv(homographies.double()).float(), size, sizes)
     total, count = (back * seen[:, None]).sum(0)
@@ -97,7 +97,11 @@ def pseudo_labels(
 
 
 def label_images(
-    fabric: Fabric, network: SuperPointNet, store: ImageStore, settings: AdaptationSettings, out: Path
+    fabric: Fabric,
+    network: SuperPointNet,
+    store: ImageStore,
+    settings: AdaptationSettings,
+    out: Path,
 ) -> None:
     """Label the first ``settings.images`` images and write them to one compressed file.
 

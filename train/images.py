@@ -108,8 +108,10 @@ class ImageStore:
         return len(self.names)
 
     def __getitem__(self, i: int) -> npt.NDArray[np.uint8]:
-        """Return image i, ``(height, width)`` uint8."""
-        return self._pixels[self._offsets[i] : self._offsets[i + 1]].reshape(self.sizes[i])
+        """Return a copy of image i, ``(height, width)`` uint8."""
+        return np.array(self._pixels[self._offsets[i] : self._offsets[i + 1]]).reshape(
+            self.sizes[i]
+        )
 
     def batch(self, indices: npt.ArrayLike) -> tuple[Tensor, Tensor]:
         """Return images on canvases of one size.

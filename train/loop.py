@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Losses = dict[str, Tensor]
 Step = Callable[[Callable[[Tensor], tuple[Tensor, Tensor]], int], Losses]
-"""From the (wrapped) network and the batch size of this process to losses; ``loss`` is minimised."""
+"""From the wrapped network and this process' batch size to losses; ``loss`` is minimised."""
 
 CHECKPOINT_SECONDS = 120.0
 
@@ -125,8 +125,8 @@ def fit(
             if writer and done % 20 == 0:
                 rate = settings.batch * bar.format_dict["rate"] if bar.format_dict["rate"] else 0
                 bar.set_postfix({k: f"{v:.3f}" for k, v in means.items()}, refresh=False)
-                for key, value in means.items():
-                    writer.add_scalar(key, value, done)
+                for key, mean in means.items():
+                    writer.add_scalar(key, mean, done)
                 writer.add_scalar("images_per_second", rate, done)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save(done)

@@ -47,9 +47,7 @@ def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> 
     return torch.cat([cells / total.clamp_min(1), (1 - total).clamp_min(0)], dim=1)
 
 
-def detector_loss(
-    logits: Tensor, target: Tensor, valid: Tensor, dustbin_weight: float
-) -> Tensor:
+def detector_loss(logits: Tensor, target: Tensor, valid: Tensor, dustbin_weight: float) -> Tensor:
     """Return the cross-entropy of the cells (paper, equations 2 and 3), where they are valid.
 
     Parameters

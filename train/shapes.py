@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float32]
+Corner = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
 _SHIFT = 4  # OpenCV's drawing functions take positions in units of 1 / 2**_SHIFT pixel
@@ -58,8 +59,8 @@ def _inside(points: npt.NDArray[np.floating], size: tuple[int, int]) -> Points:
     return points[((points >= 0) & (points <= limit)).all(1)].astype(np.float32)
 
 
-def _segments_cross(a: Points, b: Points, c: Points, d: Points) -> bool:
-    def side(p: Points, q: Points, r: Points) -> float:
+def _segments_cross(a: Corner, b: Corner, c: Corner, d: Corner) -> bool:
+    def side(p: Corner, q: Corner, r: Corner) -> float:
         return float((q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0]))
 
     return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
@@ -71,28 +72,31 @@ def _uniform_points(rng: Rng, n: int, size: tuple[int, int]) -> npt.NDArray[np.f
 
 def lines(rng: Rng, image: Image) -> Points:
     """Draw up to ten segments that do not cross; their ends are points."""
-    size, kept = (image.shape[0], image.shape[1]), []
+    size = (image.shape[0], image.shape[1])
+    kept: list[npt.NDArray[np.float64]] = []
     for _ in range(int(rng.integers(1, 11))):
         a, b = _uniform_points(rng, 2, size)
         crossing = any(_segments_cross(a, b, c, d) for c, d in kept)
         near = any(np.linalg.norm(p - q) < 10 for p in (a, b) for pair in kept for q in pair)
         if np.linalg.norm(a - b) < 20 or crossing or near:
             continue
-        kept.append((a, b))
+        kept.append(np.stack([a, b]))
         thickness = int(rng.integers(1, 6))
         shade = _shade(rng, _mean(image))
         cv2.line(image, _fixed(a), _fixed(b), shade, thickness, cv2.LINE_AA, _SHIFT)
     return np.asarray(kept, np.float32).reshape(-1, 2)
 
 
-def _convex_corners(rng: Rng, centre: Points, radius: float) -> npt.NDArray[np.float64]:
+def _convex_corners(
+    rng: Rng, centre: npt.NDArray[np.float64], radius: float
+) -> npt.NDArray[np.float64]:
     """Draw the corners of a convex polygon with no angle too flat to see."""
     n = int(rng.integers(3, 7))
     angles = 2 * np.pi * (np.arange(n) + rng.uniform(-0.35, 0.35, n)) / n + rng.uniform(0, 7)
     reach = radius * rng.uniform(0.6, 1.0, (n, 1))
     corners = centre + reach * np.stack([np.cos(angles), np.sin(angles)], 1)
-    before, after = corners - np.roll(corners, 1, 0), np.roll(corners, -1, 0) - corners
-    turn = np.arctan2(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0], (before * after).sum(1))
+    (bx, by), (ax, ay) = (corners - np.roll(corners, 1, 0)).T, (np.roll(corners, -1, 0) - corners).T
+    turn = np.arctan2(bx * ay - by * ax, bx * ax + by * ay)
     return corners[turn > np.radians(25)]  # dropping a corner keeps the rest convex
 
 

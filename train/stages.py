@@ -171,9 +171,7 @@ def train_joint(
         images = canvases.float() / 255
         points, present = _pad_points([all_points[i] for i in chosen], device)
         view_sizes = torch.tensor([size], device=device).expand(batch, 2)
-        to_source = [
-            sample_homographies(r, size, sizes) for r in (joint.first, joint.second)
-        ]
+        to_source = [sample_homographies(r, size, sizes) for r in (joint.first, joint.second)]
         views, valids, view_points, view_present = [], [], [], []
         for view_to_source in to_source:
             view, valid = warp(images, view_to_source, size, sizes)
@@ -194,12 +192,12 @@ def train_joint(
         row = torch.arange(batch, device=device)[:, None]
         pixel = first.round().long()
         usable = usable & valids[0][row, pixel[..., 1], pixel[..., 0]]
-        descriptors = [
+        at_first, at_second = (
             torch.stack([sample_descriptors(m, xy) for m, xy in zip(half, xys, strict=True)])
             for half, xys in zip(maps.chunk(2), (first, second), strict=True)
-        ]
+        )
         matching, accuracy = info_nce_loss(
-            *descriptors, usable, second, joint.temperature, joint.safe_radius
+            at_first, at_second, usable, second, joint.temperature, joint.safe_radius
         )
         loss = detector + joint.descriptor_weight * matching
         return {"loss": loss, "detector": detector, "descriptor": matching, "accuracy": accuracy}

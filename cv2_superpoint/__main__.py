@@ -1,0 +1,5 @@
+"""``python -m cv2_superpoint``: the same as the command ``cv2-superpoint``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,56 @@
+"""The whole pipeline, from nothing to weights that load, with the smoke preset."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from cv2_superpoint import SuperPoint
+from train.images import ImageStore, pack
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photographs")
+    for name in ("camera", "coins", "brick", "grass", "moon"):
+        cv2.imwrite(str(folder / f"{name}.png"), getattr(data, name)())
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def _train(*arguments):
+    command = [sys.executable, "-m", "train", *map(str, arguments), "--preset", "smoke"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_from_shapes_to_weights_that_load(photographs, tmp_path):
+    done = _train("all", "--out", tmp_path, "--images", photographs)
+    assert done.returncode == 0, done.stderr
+    assert "skipped 1 broken or tiny images, such as ['broken.jpg']" in done.stderr
+    detector = SuperPoint.create(weights=tmp_path / "superpoint-lite.safetensors")
+    keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
+    assert len(keypoints) == len(descriptors) > 0
+
+    again = _train("all", "--out", tmp_path, "--joint_fit.iterations", "4")
+    assert again.returncode == 0, again.stderr
+    assert "joint goes on from iteration 3" in again.stderr
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no readable pictures"):
+        pack([tmp_path], tmp_path / "out")
+
+
+def test_pack_reads_tars_and_keeps_pixels(photographs, tmp_path):
+    with tarfile.open(tmp_path / "images.tar", "w") as archive:
+        archive.add(photographs / "coins.png", "coins.png")
+    pack([tmp_path / "images.tar"], tmp_path / "out", short_side=1000, long_side=1000)
+    store = ImageStore(tmp_path / "out")
+    assert store.names == ["coins.png"]
+    assert np.array_equal(store[0], data.coins())
