@@ -28,6 +28,8 @@ def opencv_call(method: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         renamed: dict[str, Any] = {_OVERLOADS.get(k, k): v for k, v in kwargs.items()}
         try:
+            if len(renamed) < len(kwargs):
+                raise TypeError(f"an argument is given twice: {', '.join(kwargs)}")
             signature.bind(*args, **renamed)
         except TypeError as error:
             raise bad_argument(method.__name__, str(error)) from None

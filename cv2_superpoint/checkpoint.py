@@ -7,7 +7,6 @@ the metrics. Nothing in a file is ever executed.
 from __future__ import annotations
 
 import json
-import pickle
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,8 +80,9 @@ def load(path: str | Path) -> Checkpoint:
         raise FileNotFoundError(f"no such file of weights: {path}")
     with open(path, "rb") as stream:
         start = stream.read(9)
-    # A zip archive (or, before PyTorch 1.6, a bare pickle) is torch.save's.
-    if start[:2] == b"PK" or start[:1] == b"\x80":
+    # Safetensors begin with the length of their JSON header; a zip archive (or, before PyTorch
+    # 1.6, a bare pickle) is torch.save's.
+    if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
         return _from_state_dict(_read_torch(path), path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
@@ -102,7 +102,7 @@ def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Chec
         metadata: dict[str, Any] = {
             key: json.loads(header[key]) for key in ("training", "metrics") if key in header
         }
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} describes an architecture wrongly: {error}") from error
     return Checkpoint(_fill(architecture, tensors, path), metadata)
 
@@ -129,7 +129,7 @@ def deserialise(data: bytes) -> Checkpoint:
 def _read_torch(path: Path) -> StateDict:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # there is nothing that damaged pickles do not raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"{path} is damaged, or holds more than tensors (nothing in it was executed): {reason}"
@@ -203,11 +203,17 @@ def _infer_architecture(tensors: StateDict, norm: Norm, eps: float, path: Path) 
     missing = [key for key in keys if key not in tensors]
     if missing:
         raise ValueError(f"{path} is incomplete: it lacks {', '.join(missing)}")
+    flat = [key for key in keys if tensors[key].ndim != 4]
+    if flat:
+        raise ValueError(f"{path} holds no convolution as {', '.join(flat)}")
     sizes = [len(tensors[key]) for key in keys]
     return Architecture((sizes[0], sizes[1], sizes[2], sizes[3]), sizes[4], sizes[5], norm, eps)
 
 
 def _fill(architecture: Architecture, tensors: StateDict, path: Path) -> SuperPointNet:
+    wrong = [k for k, v in tensors.items() if v.is_complex() or v.is_quantized]
+    if wrong:
+        raise ValueError(f"{path} holds values that are not real numbers, in {', '.join(wrong)}")
     with torch.device("meta"):  # nothing is allocated, or drawn at random, before shapes fit
         network = SuperPointNet(architecture).eval()
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}

@@ -99,14 +99,14 @@ def suppress(heat: Tensor, threshold: float, radius: int) -> Tensor:
     if radius == 0:
         return alive
     height, width = heat.shape[-2:]
-    order = torch.arange(height * width, 0, -1, device=heat.device, dtype=torch.int32)
-    order = order.reshape(height, width)
+    # One integer orders all pixels: the bits of a float that is not negative, then the place.
+    place = torch.arange(height * width, 0, -1, device=heat.device).reshape(height, width)
+    key = (heat.float().contiguous().view(torch.int32).long() << 32) | place
+    nothing = torch.zeros_like(key)
     kept = torch.zeros_like(alive)
     while alive.any():
-        score = heat.where(alive, torch.zeros_like(heat))
-        first = alive & (score == window_max(score, radius))
-        rank = order.where(first, torch.zeros_like(order))  # only ties have company here
-        first &= rank == window_max(rank, radius)
+        rival = key.where(alive, nothing)
+        first = alive & (rival == window_max(rival, radius))
         kept |= first
         alive &= ~window_max(first.to(torch.uint8), radius).bool()
     return kept

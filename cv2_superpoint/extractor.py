@@ -236,13 +236,13 @@ class Extractor:
         found: list[tuple[Tensor, Tensor, Tensor]] = []
         for level in levels:
             assert level.heat is not None
-            peaks = suppress(
-                _without_border(level.heat, settings.edge_threshold),
-                settings.score_threshold,
-                settings.nms_radius,
-            ).nonzero()
-            xy = _from_level(refine(level.heat, peaks), level).clamp_min(0)
-            found.append((peaks[:, 0], torch.minimum(xy, limit), level.heat[peaks.unbind(1)]))
+            kept = suppress(level.heat, settings.score_threshold, settings.nms_radius)
+            peaks = kept.nonzero()
+            xy = refine(level.heat, peaks)
+            inner = _off_border(xy, level.heat.shape[1:], settings.edge_threshold)
+            peaks, xy = peaks[inner], _from_level(xy[inner], level)
+            xy = torch.minimum(xy.clamp_min(0), limit)
+            found.append((peaks[:, 0], xy, level.heat[peaks.unbind(1)]))
         which = torch.cat([f[0] for f in found])
         xy = torch.cat([f[1] for f in found])
         score = torch.cat([f[2] for f in found])
@@ -287,13 +287,10 @@ class Extractor:
         return descriptors.cpu().numpy()
 
 
-def _without_border(heat: Tensor, border: int) -> Tensor:
-    """Return a copy that is 0 in a border of so many pixels."""
-    if border <= 0:
-        return heat
-    inner = torch.zeros_like(heat)
-    inner[:, border:-border, border:-border] = heat[:, border:-border, border:-border]
-    return inner
+def _off_border(xy: Tensor, size: Sequence[int], border: int) -> Tensor:
+    """Tell which positions in an image of ``(height, width)`` are so many pixels inside."""
+    last = torch.tensor([size[1] - 1, size[0] - 1], device=xy.device)
+    return ((xy >= border) & (xy <= last - border)).all(1)
 
 
 def _to_level(xy: Tensor, level: _Level) -> Tensor:

@@ -206,11 +206,13 @@ class SuperPoint(Parameters):
         """
         if not is_batch(image):
             kept, rows = self._compute(image, keypoints)
-            return kept, _give(rows, image, descriptors)
+            return kept, _give(rows, image, descriptors, "compute")
         if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
             raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
         pairs = [self._compute(i, k) for i, k in zip(image, keypoints, strict=True)]
-        rows_of = [_give(rows, i, None) for i, (_, rows) in zip(image, pairs, strict=True)]
+        rows_of = [
+            _give(rows, i, None, "compute") for i, (_, rows) in zip(image, pairs, strict=True)
+        ]
         return tuple(kept for kept, _ in pairs), tuple(rows_of)
 
     @opencv_call
@@ -250,7 +252,7 @@ class SuperPoint(Parameters):
             raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
         features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
         rows = features.descriptors if len(features) else None
-        return _to_keypoints(features), _give(rows, image, descriptors)
+        return _to_keypoints(features), _give(rows, image, descriptors, "detectAndCompute")
 
     def extract(self, image: Any, mask: Any = None) -> Features | list[Features]:
         """Detect and describe, into plain arrays instead of ``cv2.KeyPoint``.
@@ -278,7 +280,8 @@ class SuperPoint(Parameters):
         self, images: Sequence[Any], masks: Any, function: str, describe: bool
     ) -> list[Features]:
         settings = self._settings  # one look: another thread may set it meanwhile
-        masks = [None] * len(images) if masks is None else masks
+        if masks is None or (is_batch(masks) and not masks):
+            masks = [None] * len(images)
         if not is_batch(masks) or len(masks) != len(images):
             raise bad_argument(function, "as many masks are wanted as images")
         grey = [grey_image(image, function) for image in images]
@@ -310,7 +313,8 @@ class SuperPoint(Parameters):
             return (), None
         xy = np.array([p.pt for p in points], np.float32).reshape(-1, 2)
         inside = np.all((xy >= 0) & (xy < np.array(grey.shape[::-1])), axis=1)
-        kept = tuple(points[i] for i in inside.nonzero()[0])
+        # Copies, as OpenCV's bindings give them: what was passed in is not shared.
+        kept = tuple(_copy(points[i]) for i in inside.nonzero()[0])
         if not kept:
             return (), None
         octave = np.array([p.octave for p in kept], np.int32)
@@ -372,13 +376,19 @@ def _to_keypoints(features: Features) -> KeyPoints:
     )
 
 
-def _give(rows: Descriptors | None, image: Any, output: Any) -> Any:
+def _copy(p: cv2.KeyPoint) -> cv2.KeyPoint:
+    return cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, p.class_id)
+
+
+def _give(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:
     """Return descriptors as OpenCV does: into `output` if it fits, UMat for UMat."""
+    target = as_array(output, "descriptors", function)
     if rows is None:
         return None
+    if isinstance(output, cv2.UMat):
+        return cv2.copyTo(cv2.UMat(rows), None, output)
     if isinstance(image, cv2.UMat):
         return cv2.UMat(rows)
-    target = as_array(output, "descriptors", "compute")
     if target is None or target.shape != rows.shape or target.dtype != rows.dtype:
         return rows
     if not (target.flags.writeable and target.flags.c_contiguous):

@@ -71,6 +71,8 @@ class Architecture:
             raise ValueError(f"an architecture needs four widths and positive sizes, not {fields}")
         if architecture.norm not in ("none", "before", "after"):
             raise ValueError(f"norm must be none, before or after, not {architecture.norm!r}")
+        if type(architecture.norm_eps) is not float or not 0 < architecture.norm_eps < 1:
+            raise ValueError(f"norm_eps must be between 0 and 1, not {architecture.norm_eps!r}")
         return architecture
 
 

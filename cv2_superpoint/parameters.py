@@ -28,6 +28,8 @@ class Parameters:
             if isinstance(value, bool) or not isinstance(value, number):
                 got = f"{type(value).__name__} {value!r}"
                 raise bad_argument(function, f"{name} must be of type {kind.__name__}, not {got}")
+            if kind is int and not -(1 << 31) <= value < 1 << 31:
+                raise bad_argument(function, f"{name} must fit 32 bits, not {value}")
             values[name] = kind(value)
         settings = replace(self._settings, **values)
         for name, value, low, high in (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -187,9 +187,7 @@ def test_unsupported_images_are_refused_by_what_they_are(image):
 )
 def test_unsupported_masks_are_refused_by_what_they_are(shape, mask):
     image = np.zeros(shape, np.uint8)
-    if mask.shape == shape and mask.dtype in (np.uint8, np.bool_):
-        assert DETECTOR.detect(image, mask) == DETECTOR.detect(image)
-        return
+    assume(mask.shape != shape or mask.dtype not in (np.uint8, np.bool_))
     with pytest.raises(cv2.error) as caught:
         DETECTOR.detect(image, mask)
     assert str(mask.dtype) in str(caught.value)
@@ -282,4 +280,4 @@ def test_a_pyramid_finds_the_same_place_at_all_levels():
     found = SuperPoint_create(0, 1.4, 4, scoreThreshold=0.05, device="cpu").extract(image)
     near = np.abs(found.xy - [65.5, 63.5]).max(1) < 4
     assert set(found.octave[near].tolist()) >= {0, 1, 2}
-    np.testing.assert_allclose(found.size, 8 * 1.4 ** found.octave, rtol=1e-5)
+    np.testing.assert_allclose(found.size, 8 * 1.4**found.octave, rtol=1e-5)

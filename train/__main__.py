@@ -6,6 +6,7 @@ import argparse
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Optional
 
 import torch
 from jsonargparse import ArgumentParser
@@ -13,6 +14,7 @@ from lightning.fabric import Fabric
 
 from cv2_superpoint.network import ARCHITECTURES, SuperPointNet
 
+from .export import export
 from .images import ImageStore, pack
 from .presets import FOLDER, Settings
 from .stages import export_labels, train_joint, train_magicpoint
@@ -29,6 +31,7 @@ def _parser(preset: str) -> ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
     parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
+    parser.add_argument("--metrics", type=Optional[Path], help="JSON that export keeps in the file")
     names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     parser.add_argument("--preset", choices=names, default=preset, help="a file of values")
     parser.add_class_arguments(Settings)
@@ -76,9 +79,7 @@ def main() -> None:
         _load(network, out / "magicpoint.ckpt")
         train_joint(fabric, network, store, labels, settings, out)
     if "export" in stages and fabric.is_global_zero:
-        from .export import export
-
-        export(out / "joint.ckpt", out, settings)
+        export(out / "joint.ckpt", out, settings, chosen.metrics)
 
 
 def _load(network: SuperPointNet, checkpoint: Path) -> None:

@@ -1,0 +1,98 @@
+"""The same on a GPU as on a CPU."""
+
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from cv2_superpoint import Features, SuperPoint_create
+
+pytestmark = pytest.mark.gpu
+
+PARAMETERS = [{}, {"nlevels": 4}, {"nmsRadius": 2, "scoreThreshold": 0.001}]
+
+
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No TF32: float32 as a CPU understands it."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+def distances(a: Features, b: Features) -> np.ndarray:
+    """From each keypoint of `a` to each of `b`."""
+    return np.linalg.norm(a.xy[:, None] - b.xy[None], axis=2)
+
+
+def assert_close(a: Features, b: Features, share: float, pixels: float, cosine: float) -> None:
+    """Assert that of each, so many keypoints are among the other's, with like descriptors."""
+    between = distances(a, b)
+    assert min(between.shape) > 100
+    assert (between.min(0) <= pixels).mean() >= share
+    assert (between.min(1) <= pixels).mean() >= share
+    near = between.min(1) <= pixels
+    rows = b.descriptors[between.argmin(1)][near]
+    assert ((a.descriptors[near] * rows).sum(1) >= cosine).mean() >= share
+
+
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
+def test_cpu_and_gpu_agree(photographs, parameters):
+    cpu = SuperPoint_create(500, device="cpu", **parameters)
+    gpu = SuperPoint_create(500, device="cuda", **parameters)
+    for image in photographs.values():
+        assert_close(gpu.extract(image), cpu.extract(image), 0.98, 0.05, 0.9999)
+        keypoints = cpu.detect(image)
+        rows = gpu.compute(image, keypoints)[1]
+        np.testing.assert_allclose(rows, cpu.compute(image, keypoints)[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_is_close(photographs, precision):
+    whole = SuperPoint_create(500, device="cuda")
+    half = SuperPoint_create(500, device="cuda", precision=precision)
+    for image in photographs.values():
+        found = half.extract(image)
+        assert_close(found, whole.extract(image), 0.85, 1, 0.98)
+        np.testing.assert_allclose(np.linalg.norm(found.descriptors, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", [None, "cuda", "cuda:0", "cpu"])
+def test_devices(photographs, device):
+    feature = SuperPoint_create(500, device=device)
+    keypoints, rows = feature.detectAndCompute(photographs["camera"], None)
+    assert rows.shape == (len(keypoints), 256)
+    assert ("cpu" if device == "cpu" else "cuda") in repr(feature)
+    again = pickle.loads(pickle.dumps(feature))
+    np.testing.assert_allclose(again.compute(photographs["camera"], keypoints)[1], rows, atol=1e-3)
+
+
+def test_missing_devices_are_refused():
+    with pytest.raises(cv2.error, match="cuda:99"):
+        SuperPoint_create(device="cuda:99")
+
+
+def test_results_repeat_on_a_gpu(photographs):
+    feature = SuperPoint_create(500, device="cuda")
+    first = feature.extract(photographs["coffee"])
+    for _ in range(5):
+        assert_close(feature.extract(photographs["coffee"]), first, 1, 1e-3, 0.99999)
+
+
+def test_a_batch_on_a_gpu(photographs):
+    feature = SuperPoint_create(500, device="cuda")
+    several = [photographs["camera"], photographs["brick"], photographs["camera"][:100]]
+    mask = np.zeros_like(several[0])
+    mask[:, 200:] = 255
+    batch = feature.extract(several, [mask, None, None])
+    assert (batch[0].xy[:, 0] > 199).all()
+    for features, image, allowed in zip(batch, several, (mask, None, None), strict=True):
+        alone = feature.extract(image, allowed)
+        assert (distances(features, alone).min(1) <= 0.1).mean() >= 0.97
+
+
+def test_nothing_found_on_a_gpu():
+    feature = SuperPoint_create(500, device="cuda")
+    assert feature.detectAndCompute(np.zeros((40, 50), np.uint8), None) == ((), None)
+    assert feature.detectAndCompute(np.zeros((1, 1), np.uint8), None) == ((), None)

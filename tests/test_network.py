@@ -1,0 +1,165 @@
+"""The networks themselves: sizes, shapes, and batch normalisation folded away."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from cv2_superpoint.network import (
+    ARCHITECTURES,
+    Architecture,
+    SuperPointNet,
+    fold_batch_norm,
+)
+
+TINY = {"widths": (2, 3, 4, 5), "head_width": 6, "descriptor_dim": 7}
+
+
+def parameters(architecture: Architecture) -> int:
+    return sum(p.numel() for p in SuperPointNet(architecture).parameters())
+
+
+def multiplications(architecture: Architecture) -> float:
+    """Of one pixel of the image."""
+    channels, total = 1, 0.0
+    for stage, width in enumerate(architecture.widths):
+        total += 9 * (channels * width + width * width) / 4**stage
+        channels = width
+    head, rows = architecture.head_width, 65 + architecture.descriptor_dim
+    return total + (2 * 9 * channels * head + head * rows) / 64
+
+
+def test_superpoint_is_the_papers():
+    architecture = ARCHITECTURES["superpoint"]
+    assert architecture.norm == "none"
+    # By hand: encoder, then the detector, then the descriptor (weights and biases).
+    pairs = [(1, 64), (64, 64), (64, 64), (64, 64), (64, 128), (128, 128), (128, 128), (128, 128)]
+    encoder = sum(9 * i * o + o for i, o in pairs)
+    head = 9 * 128 * 256 + 256
+    assert parameters(architecture) == encoder + 2 * head + (256 * 65 + 65) + (256 * 256 + 256)
+    assert parameters(architecture) == pytest.approx(1.3e6, rel=0.01)
+
+
+def test_superpoint_lite_is_an_order_of_magnitude_cheaper():
+    ratio = multiplications(ARCHITECTURES["superpoint"]) / multiplications(
+        ARCHITECTURES["superpoint-lite"]
+    )
+    assert 12 < ratio < 40
+
+
+@pytest.mark.parametrize("norm", ["none", "before", "after"])
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 8, 8), (2, 24, 40), (3, 64, 8)])
+def test_shapes_of_outputs(norm, batch, height, width):
+    network = SuperPointNet(Architecture(**TINY, norm=norm)).eval()
+    image = torch.rand(batch, 1, height, width)
+    assert network.encode(image).shape == (batch, 5, height // 8, width // 8)
+    logits, descriptors = network(image)
+    assert logits.shape == (batch, 65, height // 8, width // 8)
+    assert descriptors.shape == (batch, 7, height // 8, width // 8)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_named_architectures_have_descriptors_of_256(name):
+    _, descriptors = SuperPointNet(ARCHITECTURES[name]).eval()(torch.rand(1, 1, 16, 16))
+    assert descriptors.shape == (1, 256, 2, 2)
+
+
+def test_outputs_are_not_rectified():
+    network = SuperPointNet(Architecture(**TINY)).eval()
+    for head in (network.detector, network.descriptor):
+        torch.nn.init.constant_(head[1].conv.bias, -100)
+    for output in network(torch.rand(1, 1, 32, 32)):
+        assert (output < 0).all()
+
+
+@pytest.mark.parametrize("norm", ["none", "before", "after"])
+def test_architectures_go_through_json(norm):
+    architecture = Architecture(**TINY, norm=norm, norm_eps=1e-3)
+    fields = json.loads(json.dumps(architecture.to_dict()))
+    assert Architecture.from_dict(fields) == architecture
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"widths": [1, 2, 3]},
+        {"widths": [1, 2, 3, 0]},
+        {"widths": [1, 2, 3, 4.0]},
+        {"widths": "1234"},
+        {"widths": 4},
+        {"head_width": -1},
+        {"head_width": True},
+        {"descriptor_dim": 1 << 40},
+        {"norm": "sideways"},
+        {"norm_eps": "much"},
+        {"norm_eps": -1.0},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_impossible_architectures_are_refused(change):
+    with pytest.raises((TypeError, ValueError)):
+        Architecture.from_dict({**Architecture().to_dict(), **change})
+
+
+def with_random_norms(architecture: Architecture) -> SuperPointNet:
+    torch.manual_seed(1)
+    network = SuperPointNet(architecture)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, -1.5, 1.5)
+            torch.nn.init.normal_(module.bias)
+            torch.nn.init.normal_(module.running_mean)
+            torch.nn.init.uniform_(module.running_var, 1e-3, 3)
+    return network
+
+
+@pytest.mark.parametrize("eps", [1e-5, 1e-1])
+def test_folding_changes_nothing_but_the_norms(eps):
+    network = with_random_norms(Architecture(**TINY, norm="before", norm_eps=eps)).eval()
+    folded = fold_batch_norm(network)
+    assert folded.architecture.norm == "none"
+    assert not folded.training
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    image = torch.rand(2, 1, 40, 32)
+    with torch.no_grad():
+        for got, wanted in zip(folded(image), network(image), strict=True):
+            scale = float(wanted.abs().max())
+            np.testing.assert_allclose(got, wanted, atol=1e-5 * scale)
+
+
+def test_folding_while_training_leaves_the_network_as_it_is():
+    network = with_random_norms(Architecture(**TINY, norm="before")).train()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    folded = fold_batch_norm(network)
+    assert network.training
+    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
+    image = torch.rand(1, 1, 16, 16)
+    with torch.no_grad():
+        for got, wanted in zip(folded(image), network.eval()(image), strict=True):
+            np.testing.assert_allclose(got, wanted, atol=1e-5 * float(wanted.abs().max()))
+
+
+def test_folding_what_has_no_norms_copies():
+    network = SuperPointNet(Architecture(**TINY)).eval()
+    folded = fold_batch_norm(network)
+    assert folded is not network
+    for key, value in folded.state_dict().items():
+        assert torch.equal(value, network.state_dict()[key])
+        assert value.data_ptr() != network.state_dict()[key].data_ptr()
+
+
+def test_norms_after_the_activation_cannot_be_folded():
+    with pytest.raises(ValueError, match="after"):
+        fold_batch_norm(SuperPointNet(Architecture(**TINY, norm="after")))
+
+
+def test_norms_sit_where_the_architecture_says():
+    def order(norm: str) -> list[str]:
+        network = SuperPointNet(Architecture(**TINY, norm=norm))
+        return [type(layer).__name__ for layer in network.encoder[0][0]]
+
+    assert order("none") == ["Conv2d", "ReLU"]
+    assert order("before") == ["Conv2d", "BatchNorm2d", "ReLU"]
+    assert order("after") == ["Conv2d", "ReLU", "BatchNorm2d"]

@@ -1,0 +1,175 @@
+"""The checks that OpenCV's own tests make of its features, made of ORB and of ours.
+
+Facts and bars are those of the directory modules/features2d/test of OpenCV 4 (opencv/opencv):
+test_keypoints.cpp, test_descriptors_regression.impl.hpp (empty data),
+test_detectors_invariance.* and test_descriptors_invariance.*. The code is written afresh.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from cv2_superpoint import SuperPoint_create
+
+CREATE: dict[str, Callable[[], Any]] = {
+    "ORB": cv2.ORB_create,  # 500 points, 8 levels of 1.2
+    "SuperPoint": lambda: SuperPoint_create(500, 1.2, 8, device="cpu"),
+}
+SCALES = (1.5, 2.0, 2.5)
+PHOTOGRAPHS = ("astronaut", "brick", "camera", "chelsea", "coffee", "rocket")
+
+
+@pytest.fixture(scope="module", params=list(CREATE))
+def feature(request: pytest.FixtureRequest) -> Any:
+    return CREATE[request.param]()
+
+
+# Keypoints: test_keypoints.cpp -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
+def test_keypoints_are_valid(feature, photographs, photograph):
+    image = photographs[photograph]
+    height, width = image.shape
+    keypoints = feature.detect(image)
+    assert keypoints
+    for point in keypoints:
+        assert 0 <= point.pt[0] < width
+        assert 0 <= point.pt[1] < height
+        assert point.size > 0
+        assert point.angle == -1 or 0 <= point.angle < 360
+
+
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
+def test_our_keypoints_are_valid(photographs, photograph):
+    for point in CREATE["SuperPoint"]().detect(photographs[photograph]):
+        assert 0 < point.response <= 1  # ORB's may be negative
+        assert 0 <= point.octave < 8
+        assert point.size == pytest.approx(8 * 1.2**point.octave)
+        assert point.class_id == -1
+
+
+# Empty data: test_descriptors_regression.impl.hpp ----------------------------------------------
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((0, 0), np.uint8), np.zeros((0, 7, 3), np.uint8)])
+def test_no_image_and_no_keypoints(feature, image):
+    assert feature.detect(image) == ()
+    assert feature.compute(image, []) == ((), None)
+
+
+def test_noise_without_keypoints(feature):
+    noise = np.random.default_rng(0).integers(0, 255, (50, 50, 3), dtype=np.uint8)
+    assert feature.compute(noise, []) == ((), None)
+
+
+def test_no_images_at_all(feature):
+    assert feature.detect([]) == ()
+    assert feature.compute([], []) == ((), ())
+
+
+def test_one_of_several_images_is_empty(feature, photographs):
+    image, empty = photographs["camera"], np.zeros((0, 0), np.uint8)
+    found = feature.detect([image, empty, image])
+    assert [len(keypoints) for keypoints in found][1] == 0
+    assert len(found[0]) == len(found[2]) > 100
+    kept, descriptors = feature.compute([image, empty, image], [found[0], (), found[2]])
+    assert [len(keypoints) for keypoints in kept] == [len(found[0]), 0, len(found[2])]
+    assert descriptors[1] is None
+    assert np.array_equal(descriptors[0], descriptors[2])
+
+
+# Scale: test_detectors_invariance.*, test_descriptors_invariance.* -----------------------------
+
+
+def circles(keypoints: Any, scale: float = 1) -> np.ndarray:
+    """Rows of x, y and radius."""
+    return np.array([(*p.pt, p.size / 2) for p in keypoints]) * scale
+
+
+def intersection_over_union(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of each circle in `a` with each in `b`."""
+    a, b = a[:, None], b[None]
+    distance = np.hypot(a[..., 0] - b[..., 0], a[..., 1] - b[..., 1])
+    r, s = np.broadcast_arrays(a[..., 2], b[..., 2])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Each half angle of the lens, seen from the middle of one circle.
+        alpha = np.arccos((distance**2 + r**2 - s**2) / (2 * distance * r))
+        beta = np.arccos((distance**2 + s**2 - r**2) / (2 * distance * s))
+    lens = r**2 * (alpha - np.sin(2 * alpha) / 2) + s**2 * (beta - np.sin(2 * beta) / 2)
+    common = np.where(distance >= r + s, 0, lens)
+    common = np.where(distance <= np.abs(r - s), np.pi * np.minimum(r, s) ** 2, common)
+    return common / (np.pi * (r**2 + s**2) - common)
+
+
+def test_intersection_over_union():
+    same = np.array([[0.0, 0, 2]])
+    others = np.array([[0.0, 0, 2], [0, 0, 1], [9, 0, 2], [2, 0, 2]])
+    # The last is the textbook's lens of two equal circles, one through the other's middle.
+    lens = (2 * np.pi / 3 - 3**0.5 / 2) * 4
+    wanted = [1, 0.25, 0, lens / (8 * np.pi - lens)]
+    np.testing.assert_allclose(intersection_over_union(same, others)[0], wanted)
+
+
+def smaller(image: np.ndarray, scale: float) -> np.ndarray:
+    size = {"fx": 1 / scale, "fy": 1 / scale}
+    return cv2.resize(image, None, **size, interpolation=cv2.INTER_LINEAR_EXACT)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
+def test_detector_at_another_scale(feature, photographs, photograph, scale):
+    image = photographs[photograph]
+    keypoints = feature.detect(image)
+    found = feature.detect(smaller(image, scale))
+    assert len(keypoints) >= 15
+    assert len(found) >= 15
+    assert len(found) <= len(keypoints)
+
+    overlap = intersection_over_union(circles(found, scale), circles(keypoints))
+    best = overlap.argmax(1)
+    matched = overlap.max(1) >= 0.5
+    assert matched.mean() >= 0.08  # ORB's bar
+    sizes = circles(found, scale)[matched, 2], circles(keypoints)[best[matched], 2]
+    agree = np.minimum(*sizes) > 0.8 * np.maximum(*sizes)
+    assert agree.mean() >= 0.49  # ORB's bar
+
+
+# OpenCV checks descriptors at another scale for SIFT (at least 0.78 right), AKAZE (0.60) and KAZE
+# (0.55), in test_descriptors_invariance.cpp, but has no bar for ORB; so ORB itself, asked the same
+# way, is the bar. As for SIFT there, octaves are made to suit the new sizes.
+@pytest.mark.parametrize("scale", SCALES)
+def test_descriptor_at_another_scale(photographs, scale):
+    share = {name: [] for name in CREATE}
+    for photograph in PHOTOGRAPHS:
+        image = photographs[photograph]
+        reduced = smaller(image, scale)
+        points = cv2.ORB_create(300).detect(image)  # the same for both
+        for name, create in CREATE.items():
+            share[name].append(right_matches(create(), image, reduced, points, scale))
+    assert np.mean(share["SuperPoint"]) >= np.mean(share["ORB"])
+
+
+def right_matches(
+    feature: Any, image: np.ndarray, reduced: np.ndarray, points: Any, scale: float
+) -> float:
+    """Share of the keypoints whose nearest descriptor at the other scale is of the same place."""
+    moved = []
+    for i, p in enumerate(points):
+        x, y = p.pt[0] / scale, p.pt[1] / scale
+        octave = max(0, p.octave - round(math.log(scale, 1.2)))
+        moved.append(cv2.KeyPoint(x, y, p.size / scale, p.angle, p.response, octave, i))
+    points = [cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, i)
+              for i, p in enumerate(points)]  # fmt: skip
+    kept, descriptors = feature.compute(image, points)
+    kept_there, descriptors_there = feature.compute(reduced, moved)
+    matches = cv2.BFMatcher(feature.defaultNorm()).match(descriptors, descriptors_there)
+    overlap = intersection_over_union(circles(points), circles(points))
+    right = sum(
+        overlap[kept[m.queryIdx].class_id, kept_there[m.trainIdx].class_id] >= 0.5 for m in matches
+    )
+    return right / len(points)
