@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -78,7 +78,7 @@ def pick_device(name: str | None) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).cpu()  # "meta" is a device that can't
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"cannot use device {name!r}: {str(error).splitlines()[0]}") from error
     return device
@@ -134,61 +134,54 @@ class Extractor:
         list of Features
             One per image.
         """
-        groups = defaultdict(list)
-        for i, image in enumerate(images):
-            groups[image.shape].append(i)
         results: dict[int, Features] = {}
-        for (height, width), members in groups.items():
-            count = max(1, _PIXELS_PER_BATCH // (height * width))
-            for start in range(0, len(members), count):
-                batch = members[start : start + count]
-                found = self._detect_batch(
-                    np.stack([images[i] for i in batch]),
-                    [masks[i] for i in batch],
-                    settings,
-                    describe,
-                )
-                results.update(zip(batch, found, strict=True))
+        for batch in _batches(images):
+            found = self._detect_batch(
+                np.stack([images[i] for i in batch]), [masks[i] for i in batch], settings, describe
+            )
+            results.update(zip(batch, found, strict=True))
         return [results[i] for i in range(len(images))]
 
     @torch.inference_mode()
     def describe(
         self,
-        image: GreyImage,
-        xy: npt.NDArray[np.float32],
-        octave: npt.NDArray[np.int32],
+        images: Sequence[GreyImage],
+        xy: Sequence[npt.NDArray[np.float32]],
+        octave: Sequence[npt.NDArray[np.int32]],
         settings: DetectionSettings,
-    ) -> npt.NDArray[np.float32]:
+    ) -> list[npt.NDArray[np.float32]]:
         """Return the descriptors at given positions.
 
         Parameters
         ----------
-        image
-            ``(H, W)`` uint8.
+        images
+            Each ``(H, W)`` uint8; those of one size share forward passes.
         xy
-            ``(N, 2)`` float32 pixels of the image.
+            As many; ``(N, 2)`` float32 pixels of the image.
         octave
-            ``(N,)`` level of the pyramid of each; one that does not exist counts as 0.
+            As many; ``(N,)`` level of the pyramid of each; one that does not exist counts as 0.
         settings
             Of the pyramid.
 
         Returns
         -------
-        ndarray
-            ``(N, D)`` float32 of unit L2 norm, C-contiguous.
+        list of ndarray
+            ``(N, D)`` float32 of unit L2 norm, C-contiguous, one per image.
         """
-        level_of = np.where((octave >= 0) & (octave < settings.nlevels), octave, 0)
         dim = self.network.architecture.descriptor_dim
-        descriptors = np.empty((len(xy), dim), np.float32)
-        pixels = self._to_device(image[None])
-        for index in np.unique(level_of):
-            chosen = level_of == index
-            level = self._run(pixels, int(index), settings, heat=False, describe=True)
-            assert level.descriptors is not None
-            points = torch.from_numpy(xy[chosen]).to(self.device)
-            points = _to_level(points, level)
-            descriptors[chosen] = sample_descriptors(level.descriptors[0], points).cpu().numpy()
-        return descriptors
+        results = [np.empty((len(points), dim), np.float32) for points in xy]
+        level_of = [np.where((o >= 0) & (o < settings.nlevels), o, 0) for o in octave]
+        for batch in _batches(images):
+            pixels = self._to_device(np.stack([images[i] for i in batch]))
+            for index in np.unique(np.concatenate([level_of[i] for i in batch])):
+                level = self._run(pixels, int(index), settings, heat=False, describe=True)
+                assert level.descriptors is not None
+                for place, i in enumerate(batch):
+                    chosen = level_of[i] == index
+                    points = _to_level(torch.from_numpy(xy[i][chosen]).to(self.device), level)
+                    sampled = sample_descriptors(level.descriptors[place], points)
+                    results[i][chosen] = sampled.cpu().numpy()
+        return results
 
     def _to_device(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Return ``(B, 1, H, W)`` float32 grey in [0, 1] on the device."""
@@ -214,9 +207,11 @@ class Extractor:
             features = self.network.encode(padded)
             logits = self.network.detector(features) if heat else None
             descriptors = self.network.descriptor(features) if describe else None
-        ratio = torch.tensor([width / full_width, height / full_height], device=self.device)
+        ratio = [width / full_width, height / full_height]
         cut = None if logits is None else heat_map(logits)[:, :height, :width]
-        return _Level(cut, descriptors, ratio)
+        return _Level(
+            cut, descriptors, torch.tensor(ratio, dtype=torch.float32, device=self.device)
+        )
 
     @torch.inference_mode()
     def _detect_batch(
@@ -251,7 +246,7 @@ class Extractor:
         for i, mask in enumerate(masks):
             keep = which == i
             if mask is not None:
-                x, y = xy.round().long().unbind(1)
+                x, y = (xy + 0.5).long().unbind(1)  # OpenCV's rounding
                 keep &= torch.from_numpy(mask).to(self.device)[y, x]
             chosen = keep.nonzero()[:, 0]
             order = score[chosen].argsort(descending=True, stable=True)
@@ -278,13 +273,24 @@ class Extractor:
         self, levels: Sequence[_Level], image: int, xy: Tensor, octave: Tensor
     ) -> npt.NDArray[np.float32]:
         dim = self.network.architecture.descriptor_dim
-        descriptors = torch.empty(len(xy), dim, device=self.device)
+        descriptors = torch.empty(len(xy), dim, device=self.device, dtype=torch.float32)
         for i, level in enumerate(levels):
             assert level.descriptors is not None
             chosen = octave == i
             points = _to_level(xy[chosen], level)
             descriptors[chosen] = sample_descriptors(level.descriptors[image], points)
         return descriptors.cpu().numpy()
+
+
+def _batches(images: Sequence[GreyImage]) -> Iterator[list[int]]:
+    """Yield the indices of images that can share a forward pass: of one size, and not too many."""
+    groups = defaultdict(list)
+    for i, image in enumerate(images):
+        groups[image.shape].append(i)
+    for (height, width), members in groups.items():
+        count = max(1, _PIXELS_PER_BATCH // (height * width))
+        for start in range(0, len(members), count):
+            yield members[start : start + count]
 
 
 def _off_border(xy: Tensor, size: Sequence[int], border: int) -> Tensor:

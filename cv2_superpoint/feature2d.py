@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import cv2
@@ -104,6 +105,14 @@ class SuperPoint(Parameters):
         precision: str = "float32",
     ) -> None:
         function = "SuperPoint_create"
+        for name, value, kinds in (
+            ("precision", precision, str),
+            ("model", model, (str, NoneType)),
+            ("device", device, (str, NoneType)),
+            ("weights", weights, (str, Path, NoneType)),
+        ):
+            if not isinstance(value, kinds):
+                raise bad_argument(function, f"{name} has a wrong type: {value!r}")
         if precision not in PRECISIONS:
             wanted = ", ".join(PRECISIONS)
             raise bad_argument(function, f"precision must be one of {wanted}, not {precision!r}")
@@ -112,9 +121,9 @@ class SuperPoint(Parameters):
             raise bad_argument(function, f"model must be one of {wanted}, not {model!r}")
         try:
             if weights is None:
-                name = model or weights_of.DEFAULT_MODEL
-                loaded = weights_of.load_shipped(name)
-                source = _Source(name, None, device, precision)
+                shipped = model or weights_of.DEFAULT_MODEL
+                loaded = weights_of.load_shipped(shipped)
+                source = _Source(shipped, None, device, precision)
             else:
                 loaded = weights_of.load(weights)
                 source = _Source(None, weights_of.serialise(loaded), device, precision)
@@ -205,15 +214,13 @@ class SuperPoint(Parameters):
             For an image or keypoints of a wrong type.
         """
         if not is_batch(image):
-            kept, rows = self._compute(image, keypoints)
+            (kept,), (rows,) = self._compute([image], [keypoints])
             return kept, _give(rows, image, descriptors, "compute")
         if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
             raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
-        pairs = [self._compute(i, k) for i, k in zip(image, keypoints, strict=True)]
-        rows_of = [
-            _give(rows, i, None, "compute") for i, (_, rows) in zip(image, pairs, strict=True)
-        ]
-        return tuple(kept for kept, _ in pairs), tuple(rows_of)
+        kept_of, rows_of = self._compute(image, keypoints)
+        outputs = zip(rows_of, image, strict=True)
+        return tuple(kept_of), tuple(_give(rows, i, None, "compute") for rows, i in outputs)
 
     @opencv_call
     def detectAndCompute(
@@ -305,20 +312,24 @@ class SuperPoint(Parameters):
         rows = np.zeros((0, self.descriptorSize()), np.float32)
         return Features(one.reshape(0, 2), one, one, one, one.astype(np.int32), rows)
 
-    def _compute(self, image: Any, keypoints: Any) -> tuple[KeyPoints, Descriptors | None]:
+    def _compute(
+        self, images: Sequence[Any], keypoints: Sequence[Any]
+    ) -> tuple[list[KeyPoints], list[Descriptors | None]]:
         settings = self._settings
-        points = keypoint_list(keypoints, "compute")
-        grey = grey_image(image, "compute")
-        if grey is None or not points:
-            return (), None
-        xy = np.array([p.pt for p in points], np.float32).reshape(-1, 2)
-        inside = np.all((xy >= 0) & (xy < np.array(grey.shape[::-1])), axis=1)
-        # Copies, as OpenCV's bindings give them: what was passed in is not shared.
-        kept = tuple(_copy(points[i]) for i in inside.nonzero()[0])
-        if not kept:
-            return (), None
-        octave = np.array([p.octave for p in kept], np.int32)
-        return kept, self._extractor.describe(grey, xy[inside], octave, settings)
+        kept: list[KeyPoints] = []
+        grey = [grey_image(image, "compute") for image in images]
+        for image, points in zip(grey, keypoints, strict=True):
+            given = keypoint_list(points, "compute")
+            kept.append(() if image is None else _inside(given, image.shape))
+        present = [i for i, points in enumerate(kept) if points]
+        found = self._extractor.describe(
+            [image for i, image in enumerate(grey) if image is not None and kept[i]],
+            [np.array([p.pt for p in kept[i]], np.float32) for i in present],
+            [np.array([p.octave for p in kept[i]], np.int32) for i in present],
+            settings,
+        )
+        rows = dict(zip(present, found, strict=True))
+        return kept, [rows.get(i) for i in range(len(kept))]
 
     # What OpenCV's matchers and generic code ask -----------------------------------------------
 
@@ -376,8 +387,13 @@ def _to_keypoints(features: Features) -> KeyPoints:
     )
 
 
-def _copy(p: cv2.KeyPoint) -> cv2.KeyPoint:
-    return cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, p.class_id)
+def _inside(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> KeyPoints:
+    """Return copies, as OpenCV's bindings give them, of the keypoints inside an image."""
+    return tuple(
+        cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, p.class_id)
+        for p in points
+        if 0 <= p.pt[0] < shape[1] and 0 <= p.pt[1] < shape[0]
+    )
 
 
 def _give(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -12,6 +13,8 @@ from . import storage
 from .arguments import opencv_call
 from .errors import bad_argument
 from .extractor import DetectionSettings
+
+_SETTING = Lock()  # so that two threads which set two parameters lose neither
 
 
 class Parameters:
@@ -31,20 +34,8 @@ class Parameters:
             if kind is int and not -(1 << 31) <= value < 1 << 31:
                 raise bad_argument(function, f"{name} must fit 32 bits, not {value}")
             values[name] = kind(value)
-        settings = replace(self._settings, **values)
-        for name, value, low, high in (
-            ("scaleFactor", settings.scale_factor, 1.0, 16.0),
-            ("nlevels", settings.nlevels, 1, 64),
-            ("edgeThreshold", settings.edge_threshold, 0, 1 << 30),
-            ("scoreThreshold", settings.score_threshold, 0.0, 1.0),
-            ("nmsRadius", settings.nms_radius, 0, 1 << 15),
-        ):
-            if not low <= value <= high:  # also false for NaN
-                message = f"{name} must be from {low} to {high}, not {value}"
-                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
-        if settings.nlevels > 1 and settings.scale_factor == 1:
-            raise bad_argument(function, "scaleFactor must be above 1 for more than one level")
-        self._settings = settings
+        with _SETTING:
+            self._settings = _checked(function, replace(self._settings, **values))
 
     def getMaxFeatures(self) -> int:
         """Return the largest number of keypoints; 0 or less: no limit."""
@@ -137,4 +128,21 @@ class Parameters:
         cv2.error
             If there is nothing to read, or a value is out of range; then nothing changes.
         """
-        self._set("read", **storage.read(fileName))
+        self._set("read", **storage.read(fileName, self._NAME))
+
+
+def _checked(function: str, settings: DetectionSettings) -> DetectionSettings:
+    """Return the settings if all are in range."""
+    for name, value, low, high in (
+        ("scaleFactor", settings.scale_factor, 1.0, 16.0),
+        ("nlevels", settings.nlevels, 1, 64),
+        ("edgeThreshold", settings.edge_threshold, 0, 1 << 30),
+        ("scoreThreshold", settings.score_threshold, 0.0, 1.0),
+        ("nmsRadius", settings.nms_radius, 0, 1 << 15),
+    ):
+        if not low <= value <= high:  # also false for NaN
+            message = f"{name} must be from {low} to {high}, not {value}"
+            raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+    if settings.nlevels > 1 and settings.scale_factor == 1:
+        raise bad_argument(function, "scaleFactor must be above 1 for more than one level")
+    return settings

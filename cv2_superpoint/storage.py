@@ -61,13 +61,15 @@ def _write_fields(storage: cv2.FileStorage, name: str, settings: DetectionSettin
         storage.write(_KEYS[field.name], getattr(settings, field.name))
 
 
-def read(source: Any) -> dict[str, int | float]:
+def read(source: Any, name: str) -> dict[str, int | float]:
     """Return the settings that a file or node holds, by the names of :class:`DetectionSettings`.
 
     Parameters
     ----------
     source
         File name, or ``cv2.FileNode``.
+    name
+        What the field ``name`` must be, if there is one.
 
     Raises
     ------
@@ -75,19 +77,26 @@ def read(source: Any) -> dict[str, int | float]:
         If it cannot be read, or holds none.
     """
     if isinstance(source, cv2.FileNode):
-        values = _read_fields(source)
+        values = _read_fields(source, name)
     else:
-        file = cv2.FileStorage(str(source), cv2.FILE_STORAGE_READ)
-        if not file.isOpened():
+        try:
+            file = cv2.FileStorage(str(source), cv2.FILE_STORAGE_READ)
+            opened = file.isOpened()
+        except (cv2.error, SystemError):  # the latter, from OpenCV's bindings, for no YAML at all
+            opened = False
+        if not opened:
             raise bad_argument("read", f"cannot read {source}", cv2.Error.StsError)
-        values = _read_fields(file.root())
+        values = _read_fields(file.root(), name)
         file.release()
     if not values:
         raise bad_argument("read", f"{source} holds no parameters of SuperPoint")
     return values
 
 
-def _read_fields(node: cv2.FileNode) -> dict[str, int | float]:
+def _read_fields(node: cv2.FileNode, name: str) -> dict[str, int | float]:
+    written_by = node.getNode("name").string() if not node.getNode("name").empty() else name
+    if written_by != name:
+        raise bad_argument("read", f"these are parameters of {written_by!r}, not of {name!r}")
     values: dict[str, int | float] = {}
     for field in fields(DetectionSettings):
         child = node.getNode(_KEYS[field.name])

@@ -580,6 +580,11 @@ BAD_ARGUMENTS = [
     {"device": "cuda:99"},
     {"precision": "float8"},
     {"weights": "no such file.pth"},
+    {"device": "meta"},  # where there are no values
+    {"device": 1.5},
+    {"weights": 5},
+    {"model": ["superpoint"]},
+    {"precision": ["float32"]},
 ]
 
 
@@ -674,6 +679,28 @@ def test_reading_what_is_out_of_range_changes_nothing(tmp_path):
     with pytest.raises(cv2.error, match="nlevels"):
         feature.read(str(path))
     assert (feature.getMaxFeatures(), feature.getNLevels()) == (7, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"%YAML:1.0\n---\nother: 1\n",
+        b'%YAML:1.0\n---\nnfeatures: "many"\n',
+        b"%YAML:1.0\n---\nscoreThreshold: [1, 2]\n",
+        b"%YAML:1.0\n---\nscoreThreshold: .Nan\n",
+        b'{"nfeatures": ',
+        b"\0\1 garbage",
+    ],
+    ids=repr,
+)
+def test_reading_what_is_something_else_changes_nothing(content, tmp_path):
+    path = tmp_path / "parameters.yml"
+    path.write_bytes(content)
+    feature = SuperPoint_create(7, scoreThreshold=0.5)
+    with pytest.raises(cv2.error):
+        feature.read(str(path))
+    assert (feature.getMaxFeatures(), feature.getScoreThreshold()) == (7, 0.5)
 
 
 # With the rest of OpenCV -----------------------------------------------------------------------

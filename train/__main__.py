@@ -6,7 +6,6 @@ import argparse
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Optional
 
 import torch
 from jsonargparse import ArgumentParser
@@ -31,7 +30,7 @@ def _parser(preset: str) -> ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
     parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
-    parser.add_argument("--metrics", type=Optional[Path], help="JSON that export keeps in the file")
+    parser.add_argument("--metrics", type=Path, help="JSON that export keeps in the file")
     names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     parser.add_argument("--preset", choices=names, default=preset, help="a file of values")
     parser.add_class_arguments(Settings)
