@@ -77,9 +77,7 @@ def grey_image(value: object, function: str) -> npt.NDArray[np.uint8] | None:
     if image.ndim == 3 and image.shape[2] != 1:
         code = cv2.COLOR_BGR2GRAY if image.shape[2] == 3 else cv2.COLOR_BGRA2GRAY
         image = cv2.cvtColor(np.ascontiguousarray(image), code)
-    # A copy where strides are odd or the array is read-only: tensors must own plain memory.
-    image = np.require(image.reshape(image.shape[:2]), requirements=["C", "W"])
-    return image.astype(np.uint8, copy=False)
+    return image.reshape(image.shape[:2])
 
 
 def keypoint_mask(

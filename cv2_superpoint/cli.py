@@ -15,13 +15,14 @@ import numpy.typing as npt
 import torch
 
 from . import __version__
-from .checkpoint import FOLDER, load, shipped_models
+from .checkpoint import load_shipped, shipped_models
 from .drawing import draw_keypoints, draw_pair, draw_tracks, stack
 from .extractor import PRECISIONS, pick_device
 from .feature2d import SuperPoint
+from .features import Features
 from .matching import match_pair
 from .network import ARCHITECTURES
-from .tracking import follow
+from .tracking import track_keypoints
 
 Image = npt.NDArray[np.uint8]
 
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     match = commands.add_parser("match", parents=[feature], help="match two images, draw inliers")
-    match.add_argument("images", type=Path, nargs="*", metavar="A B", help="default: a stereo pair")
+    match.add_argument("images", type=Path, nargs="*", metavar="A B", help="default: an example")
     match.add_argument("-o", "--output", type=Path, default=Path("matches.png"))
     match.add_argument("--against", choices=_CLASSICAL, help="draw this feature's matches as well")
     match.set_defaults(run=_match)
@@ -92,11 +93,21 @@ def _write(path: Path, image: Image) -> None:
 
 
 def example_pair() -> tuple[Image, Image]:
-    """Return two photographs of one scene, BGR: the Middlebury motorcycle (CC0) of scikit-image."""
+    """Return a photograph, BGR, and a darker and noisier view of it from elsewhere.
+
+    The photograph is scikit-image's cup of coffee (CC0, by Rachel Michetti).
+    """
     from skimage import data
 
-    left, right, _ = data.stereo_motorcycle()
-    return cv2.cvtColor(left, cv2.COLOR_RGB2BGR), cv2.cvtColor(right, cv2.COLOR_RGB2BGR)
+    first = cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2BGR)
+    height, width = first.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    seen_at = np.array([[0.16, 0.04], [0.97, 0.2], [0.8, 0.96], [0.02, 0.76]], np.float32)
+    homography = cv2.getPerspectiveTransform(corners, seen_at * corners[2])
+    second = cv2.warpPerspective(first, homography, (width, height), flags=cv2.INTER_AREA)
+    darker = 0.55 * (second / 255.0) ** 1.6 * 255
+    noise = np.random.default_rng(0).normal(0, 3, darker.shape)
+    return first, np.clip(darker + noise, 0, 255).astype(np.uint8)
 
 
 def _match(options: argparse.Namespace) -> None:
@@ -123,11 +134,11 @@ def _match(options: argparse.Namespace) -> None:
 def _detect(options: argparse.Namespace) -> None:
     image = _read(options.image)
     detector = _create(options)
-    keypoints = detector.detect(image)
-    print(f"{len(keypoints)} keypoints")
-    _write(options.output, draw_keypoints(image, keypoints))  # type: ignore[arg-type]
+    features = detector.extract(image)
+    assert isinstance(features, Features)
+    print(f"{len(features)} keypoints")
+    _write(options.output, draw_keypoints(image, features.xy))
     if options.save:
-        features = detector.extract(image)
         try:
             with open(options.save, "wb") as file:
                 np.savez_compressed(file, **vars(features))
@@ -136,24 +147,29 @@ def _detect(options: argparse.Namespace) -> None:
         print(f"wrote {options.save}")
 
 
-def _frames(source: str) -> Iterator[Image]:
-    capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
-    if not capture.isOpened():
-        raise SystemExit(f"cv2-superpoint: cannot open camera or video {source}")
-    try:
-        while True:
-            more, frame = capture.read()
-            if not more:
-                return
-            yield np.asarray(frame, np.uint8)
-    finally:
-        capture.release()
+def _frames(capture: cv2.VideoCapture) -> Iterator[Image]:
+    while True:
+        more, frame = capture.read()
+        if not more:
+            return
+        yield np.asarray(frame, np.uint8)
+
+
+def _open_writer(path: Path, frame: Image, rate: float) -> cv2.VideoWriter:
+    code = cv2.VideoWriter.fourcc(*"mp4v")
+    writer = cv2.VideoWriter(str(path), code, rate, (frame.shape[1], frame.shape[0]))
+    if not writer.isOpened():
+        raise SystemExit(f"cv2-superpoint: cannot write a video to {path}")
+    return writer
 
 
 def _track(options: argparse.Namespace) -> None:
+    source = int(options.source) if options.source.isdigit() else options.source
+    capture = cv2.VideoCapture(source)
+    rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
     writer, frames, kept = None, 0, 0
     try:
-        for frame, tracks in follow(_create(options), _frames(options.source)):
+        for frame, tracks in track_keypoints(_create(options), _frames(capture)):
             picture = draw_tracks(frame, tracks)
             frames += 1
             kept += sum(len(track) > 1 for track in tracks)
@@ -161,18 +177,20 @@ def _track(options: argparse.Namespace) -> None:
                 cv2.imshow("cv2-superpoint (q quits)", picture)
                 if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
                     break
-                continue
-            if writer is None:
-                code = cv2.VideoWriter.fourcc(*"mp4v")
-                size = (picture.shape[1], picture.shape[0])
-                writer = cv2.VideoWriter(str(options.output), code, 25.0, size)
-                if not writer.isOpened():
-                    raise SystemExit(f"cv2-superpoint: cannot write a video to {options.output}")
-            writer.write(picture)
+            else:
+                writer = writer or _open_writer(options.output, picture, rate)
+                writer.write(picture)
+    except KeyboardInterrupt:  # how one stops a camera; what was written stays
+        pass
     finally:
+        capture.release()
         if writer is not None:
             writer.release()
-    print(f"{frames} frames, {kept / max(1, frames):.0f} tracked keypoints per frame")
+        if options.output is None and frames:
+            cv2.destroyAllWindows()
+    if not frames:
+        raise SystemExit(f"cv2-superpoint: no frames from camera or video {options.source}")
+    print(f"{frames} frames, {kept / frames:.0f} tracked keypoints per frame")
     if options.output is not None:
         print(f"wrote {options.output}")
 
@@ -182,7 +200,7 @@ def _info(_: argparse.Namespace) -> None:
     print(f"OpenCV {cv2.__version__}, PyTorch {torch.__version__}, numpy {np.__version__}")
     print(f"device {pick_device(None)}, {torch.get_num_threads()} CPU threads")
     for name in shipped_models():
-        checkpoint = load(FOLDER / f"{name}.safetensors")
+        checkpoint = load_shipped(name)
         count = sum(p.numel() for p in checkpoint.network.parameters())
         print(f"{name}: {count / 1e6:.2f} M parameters")
         for metric, value in checkpoint.metadata.get("metrics", {}).items():

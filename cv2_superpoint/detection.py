@@ -32,7 +32,7 @@ def heat_map(logits: Tensor) -> Tensor:
     return F.pixel_shuffle(probability, CELL)[:, 0]
 
 
-def window_max(values: Tensor, radius: int) -> Tensor:
+def max_filter(values: Tensor, radius: int) -> Tensor:
     """Return the maximum over the square of side ``2 radius + 1`` around each pixel.
 
     Rows first, then columns, doubling the span at each step: a dozen vectorised comparisons
@@ -73,7 +73,7 @@ def _line_max(values: Tensor, radius: int, dim: int) -> Tensor:
     return values
 
 
-def suppress(heat: Tensor, threshold: float, radius: int) -> Tensor:
+def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tensor:
     """Return the mask of the pixels that greedy non-maximum suppression keeps.
 
     The result is that of visiting all pixels above the threshold from the strongest to the
@@ -106,14 +106,14 @@ def suppress(heat: Tensor, threshold: float, radius: int) -> Tensor:
     kept = torch.zeros_like(alive)
     while alive.any():
         rival = key.where(alive, nothing)
-        first = alive & (rival == window_max(rival, radius))
+        first = alive & (rival == max_filter(rival, radius))
         kept |= first
-        alive &= ~window_max(first.to(torch.uint8), radius).bool()
+        alive &= ~max_filter(first.to(torch.uint8), radius).bool()
     return kept
 
 
-def refine(heat: Tensor, index: Tensor, radius: int = 2) -> Tensor:
-    """Return peaks of the heat map below the pixel: its centre of mass around each peak.
+def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> Tensor:
+    """Return peaks of the heat map to sub-pixel precision: its centre of mass around each peak.
 
     Parameters
     ----------
@@ -164,13 +164,15 @@ def sample_descriptors(descriptors: Tensor, xy: Tensor) -> Tensor:
         ``(N, D)`` float32 of unit L2 norm.
     """
     height, width = descriptors.shape[-2:]
-    size = torch.tensor([width, height], device=xy.device, dtype=torch.float32) * CELL
-    grid = (xy.float() + 0.5) / size * 2 - 1
+    size = torch.tensor([width, height], device=xy.device, dtype=torch.float32)
+    cells = (xy.float() + 0.5) / CELL  # the middle of the first cell is at 0.5
+    # Outside the middles of the border cells their value goes on. (Not every device has
+    # grid_sample's own padding_mode="border".)
+    grid = torch.minimum(cells.clamp_min(0.5), size - 0.5) / size * 2 - 1
     sampled = F.grid_sample(
         descriptors[None].float(),
         grid[None, None],
         mode="bilinear",
-        padding_mode="border",
         align_corners=False,
     )
     return F.normalize(sampled[0, :, 0].T, dim=1)

@@ -61,19 +61,20 @@ def draw_pair(first: Image, second: Image, found: PairMatch, text: str) -> Image
 
 
 def stack(pictures: Sequence[Image]) -> Image:
-    """Return pictures one below the other, padded on the right to one width."""
+    """Return BGR pictures one below the other, padded on the right to one width."""
     width = max(picture.shape[1] for picture in pictures)
     padded = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0))) for p in pictures]
     return np.vstack(padded)
 
 
-def draw_keypoints(image: Image, keypoints: Sequence[cv2.KeyPoint]) -> Image:
-    """Return the image in BGR with a circle at each keypoint."""
+def draw_keypoints(image: Image, xy: npt.NDArray[np.float32]) -> Image:
+    """Return the image in BGR with a circle at each of the ``(N, 2)`` positions, in pixels."""
+    keypoints = cv2.KeyPoint.convert(xy)
     return cv2.drawKeypoints(_colour(image), keypoints, None, color=_GREEN)
 
 
 def draw_tracks(frame: Image, tracks: Sequence[Sequence[tuple[float, float]]]) -> Image:
-    """Return the frame in BGR with the path of each keypoint that was seen before."""
+    """Return the frame in BGR with the path, in pixels, of each keypoint seen before."""
     picture = _colour(frame).copy()
     for track in tracks:
         if len(track) < 2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .detection import heat_map, refine, sample_descriptors, suppress
+from .detection import heat_map, non_maximum_suppression, refine_subpixel, sample_descriptors
 from .features import Features
 from .network import CELL, SuperPointNet
 
@@ -61,11 +61,13 @@ class _Level:
 
     heat: Tensor | None  # (B, h, w), cut to the image
     descriptors: Tensor | None  # (B, D, H/8, W/8)
-    pixels: Tensor  # (2,) of this level per pixel of the image, (x, y)
+    scale: Tensor  # (2,) pixels of this level per pixel of the image, (x, y)
 
 
-def pick_device(name: str | None) -> torch.device:
+def pick_device(name: str | torch.device | None) -> torch.device:
     """Return the named device; by default CUDA, else MPS, else the CPU.
+
+    A CUDA device without an index is that of the calling thread, from now on.
 
     Raises
     ------
@@ -73,14 +75,16 @@ def pick_device(name: str | None) -> torch.device:
         If there is no such device here.
     """
     if name is None:
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        fastest = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else fastest
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).cpu()  # "meta" is a device that can't
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"cannot use device {name!r}: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"cannot use device {str(name)!r}: {reason}") from error
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
     return device
 
 
@@ -188,8 +192,8 @@ class Extractor:
         return torch.from_numpy(images).to(self.device)[:, None].float() / 255
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "float32":
-            return nullcontext()
+        if self.precision == "float32":  # also when the caller's own code is under autocast
+            return torch.autocast(self.device.type, enabled=False)
         return torch.autocast(self.device.type, PRECISIONS[self.precision])
 
     def _run(
@@ -231,9 +235,11 @@ class Extractor:
         found: list[tuple[Tensor, Tensor, Tensor]] = []
         for level in levels:
             assert level.heat is not None
-            kept = suppress(level.heat, settings.score_threshold, settings.nms_radius)
+            kept = non_maximum_suppression(
+                level.heat, settings.score_threshold, settings.nms_radius
+            )
             peaks = kept.nonzero()
-            xy = refine(level.heat, peaks)
+            xy = refine_subpixel(level.heat, peaks)
             inner = _off_border(xy, level.heat.shape[1:], settings.edge_threshold)
             peaks, xy = peaks[inner], _from_level(xy[inner], level)
             xy = torch.minimum(xy.clamp_min(0), limit)
@@ -300,8 +306,8 @@ def _off_border(xy: Tensor, size: Sequence[int], border: int) -> Tensor:
 
 
 def _to_level(xy: Tensor, level: _Level) -> Tensor:
-    return (xy + 0.5) * level.pixels - 0.5
+    return (xy + 0.5) * level.scale - 0.5
 
 
 def _from_level(xy: Tensor, level: _Level) -> Tensor:
-    return (xy + 0.5) / level.pixels - 0.5
+    return (xy + 0.5) / level.scale - 0.5

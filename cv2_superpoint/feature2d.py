@@ -11,8 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from . import checkpoint as weights_of
+from . import checkpoint
 from .arguments import (
     as_array,
     grey_image,
@@ -38,14 +39,14 @@ class _Source:
 
     model: str | None  # a name that ships, or None
     weights: bytes | None  # the contents of a file, if they do not ship
-    device: str | None
+    device: str | torch.device | None
     precision: str
 
     def load(self) -> Checkpoint:
         if self.weights is not None:
-            return weights_of.deserialise(self.weights)
+            return checkpoint.deserialise(self.weights)
         assert self.model is not None
-        return weights_of.load_shipped(self.model)
+        return checkpoint.load_shipped(self.model)
 
 
 class SuperPoint(Parameters):
@@ -64,11 +65,11 @@ class SuperPoint(Parameters):
     scaleFactor, nlevels
         Image pyramid: level i is ``scaleFactor ** i`` times smaller. One level by default.
     edgeThreshold
-        Width in pixels of the border without keypoints.
+        Width of the border without keypoints, in pixels of each level.
     scoreThreshold
-        Least probability of a keypoint, 0..1.
+        Only probabilities above it make a keypoint, 0..1.
     nmsRadius
-        Only the strongest keypoint within so many pixels, in both x and y.
+        Only the strongest keypoint within so many pixels of each level, in both x and y.
     model
         ``"superpoint-lite"`` or ``"superpoint"``; by default the more accurate of those that ship.
     weights
@@ -78,6 +79,7 @@ class SuperPoint(Parameters):
         Such as ``"cpu"`` or ``"cuda:1"``; by default CUDA, else MPS, else the CPU.
     precision
         ``"float32"``, ``"bfloat16"`` or ``"float16"``: the arithmetic of the convolutions.
+        (PyTorch may compute float32 convolutions in TF32 on CUDA.)
 
     Raises
     ------
@@ -101,14 +103,14 @@ class SuperPoint(Parameters):
         nmsRadius: int = 4,
         model: str | None = None,
         weights: str | Path | None = None,
-        device: str | None = None,
+        device: str | torch.device | None = None,
         precision: str = "float32",
     ) -> None:
         function = "SuperPoint_create"
         for name, value, kinds in (
             ("precision", precision, str),
             ("model", model, (str, NoneType)),
-            ("device", device, (str, NoneType)),
+            ("device", device, (str, torch.device, NoneType)),
             ("weights", weights, (str, Path, NoneType)),
         ):
             if not isinstance(value, kinds):
@@ -121,12 +123,12 @@ class SuperPoint(Parameters):
             raise bad_argument(function, f"model must be one of {wanted}, not {model!r}")
         try:
             if weights is None:
-                shipped = model or weights_of.DEFAULT_MODEL
-                loaded = weights_of.load_shipped(shipped)
+                shipped = model or checkpoint.DEFAULT_MODEL
+                loaded = checkpoint.load_shipped(shipped)
                 source = _Source(shipped, None, device, precision)
             else:
-                loaded = weights_of.load(weights)
-                source = _Source(None, weights_of.serialise(loaded), device, precision)
+                loaded = checkpoint.load(weights)
+                source = _Source(None, checkpoint.serialise(loaded), device, precision)
         except (OSError, ValueError) as error:
             raise bad_argument(function, str(error)) from error
         if model is not None:
@@ -148,7 +150,6 @@ class SuperPoint(Parameters):
 
     def _open(self, source: _Source, loaded: Checkpoint) -> None:
         self._source = source
-        self._metadata = loaded.metadata
         try:
             device = pick_device(source.device)
         except ValueError as error:
@@ -215,12 +216,14 @@ class SuperPoint(Parameters):
         """
         if not is_batch(image):
             (kept,), (rows,) = self._compute([image], [keypoints])
-            return kept, _give(rows, image, descriptors, "compute")
+            return kept, _return_descriptors(rows, image, descriptors, "compute")
         if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
             raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
         kept_of, rows_of = self._compute(image, keypoints)
         outputs = zip(rows_of, image, strict=True)
-        return tuple(kept_of), tuple(_give(rows, i, None, "compute") for rows, i in outputs)
+        return tuple(kept_of), tuple(
+            _return_descriptors(rows, i, None, "compute") for rows, i in outputs
+        )
 
     @opencv_call
     def detectAndCompute(
@@ -259,7 +262,9 @@ class SuperPoint(Parameters):
             raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
         features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
         rows = features.descriptors if len(features) else None
-        return _to_keypoints(features), _give(rows, image, descriptors, "detectAndCompute")
+        return _to_keypoints(features), _return_descriptors(
+            rows, image, descriptors, "detectAndCompute"
+        )
 
     def extract(self, image: Any, mask: Any = None) -> Features | list[Features]:
         """Detect and describe, into plain arrays instead of ``cv2.KeyPoint``.
@@ -304,13 +309,14 @@ class SuperPoint(Parameters):
             describe,
         )
         by_image = dict(zip(present, found, strict=True))
-        nothing = self._no_features()
-        return [by_image.get(i, nothing) for i in range(len(grey))]
+        return [by_image[i] if i in by_image else self._no_features() for i in range(len(grey))]
 
     def _no_features(self) -> Features:
-        one = np.zeros(0, np.float32)
+        score, size, angle = np.zeros((3, 0), np.float32)
         rows = np.zeros((0, self.descriptorSize()), np.float32)
-        return Features(one.reshape(0, 2), one, one, one, one.astype(np.int32), rows)
+        return Features(
+            np.zeros((0, 2), np.float32), score, size, angle, np.zeros(0, np.int32), rows
+        )
 
     def _compute(
         self, images: Sequence[Any], keypoints: Sequence[Any]
@@ -396,7 +402,7 @@ def _inside(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> KeyPoints
     )
 
 
-def _give(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:
+def _return_descriptors(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:
     """Return descriptors as OpenCV does: into `output` if it fits, UMat for UMat."""
     target = as_array(output, "descriptors", function)
     if rows is None:

@@ -48,6 +48,11 @@ def mutual_matches(
         ``(N, D)`` and ``(M, D)``; None or empty for no features.
     norm
         Such as ``cv2.NORM_L2``: the feature's ``defaultNorm()``.
+
+    Returns
+    -------
+    tuple of cv2.DMatch
+        ``queryIdx`` a row of `first`, ``trainIdx`` a row of `second`.
     """
     if first is None or second is None or not len(first) or not len(second):
         return ()
@@ -65,6 +70,11 @@ def match_pair(
         A ``cv2.Feature2D``, or what behaves as one.
     first, second
         Images as `feature` takes them.
+
+    Returns
+    -------
+    PairMatch
+        Without a homography where there are fewer than four matches.
     """
     start = time.perf_counter()
     keypoints1, descriptors1 = feature.detectAndCompute(first, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from threading import Lock
 from typing import Any
 
@@ -14,6 +14,27 @@ from .arguments import opencv_call
 from .errors import bad_argument
 from .extractor import DetectionSettings
 
+
+@dataclass(frozen=True)
+class _Parameter:
+    name: str  # as OpenCV spells it
+    kind: type[int] | type[float]
+    low: float
+    high: float
+
+
+_INT_MAX = (1 << 31) - 1
+
+_PARAMETERS = {
+    "nfeatures": _Parameter("nfeatures", int, -_INT_MAX - 1, _INT_MAX),
+    "scale_factor": _Parameter("scaleFactor", float, 1.0, 16.0),
+    "nlevels": _Parameter("nlevels", int, 1, 64),
+    "edge_threshold": _Parameter("edgeThreshold", int, 0, 1 << 30),
+    "score_threshold": _Parameter("scoreThreshold", float, 0.0, 1.0),
+    "nms_radius": _Parameter("nmsRadius", int, 0, 1 << 15),
+}
+"""By the fields of DetectionSettings."""
+
 _SETTING = Lock()  # so that two threads which set two parameters lose neither
 
 
@@ -24,18 +45,25 @@ class Parameters:
     _settings: DetectionSettings
 
     def _set(self, function: str, **values: Any) -> None:
-        """Replace settings after checking them."""
-        for name, value in values.items():
-            kind: Any = float if name in ("scale_factor", "score_threshold") else int
+        """Replace settings, by the names of DetectionSettings, after checking them."""
+        for field, value in values.items():
+            parameter = _PARAMETERS[field]
+            name, kind = parameter.name, parameter.kind
             number = int | np.integer if kind is int else int | float | np.number
             if isinstance(value, bool) or not isinstance(value, number):
                 got = f"{type(value).__name__} {value!r}"
                 raise bad_argument(function, f"{name} must be of type {kind.__name__}, not {got}")
-            if kind is int and not -(1 << 31) <= value < 1 << 31:
-                raise bad_argument(function, f"{name} must fit 32 bits, not {value}")
-            values[name] = kind(value)
+            if not parameter.low <= value <= parameter.high:  # also false for NaN
+                wanted = f"from {parameter.low} to {parameter.high}"
+                message = f"{name} must be {wanted}, not {value}"
+                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+            values[field] = kind(value)
         with _SETTING:
-            self._settings = _checked(function, replace(self._settings, **values))
+            settings = replace(self._settings, **values)
+            if settings.nlevels > 1 and settings.scale_factor == 1:
+                message = "scaleFactor must be above 1 for more than one level"
+                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+            self._settings = settings
 
     def getMaxFeatures(self) -> int:
         """Return the largest number of keypoints; 0 or less: no limit."""
@@ -101,7 +129,7 @@ class Parameters:
         cv2.error
             If the file cannot be written.
         """
-        storage.write(fileName, name, self._NAME, self._settings)
+        storage.write(fileName, name, self._fields(), "write")
 
     @opencv_call
     def save(self, filename: Any) -> None:
@@ -112,7 +140,7 @@ class Parameters:
         cv2.error
             If the file cannot be written.
         """
-        storage.write(filename, None, self._NAME, self._settings)
+        storage.write(filename, None, self._fields(), "save")
 
     @opencv_call
     def read(self, fileName: Any) -> None:
@@ -128,21 +156,17 @@ class Parameters:
         cv2.error
             If there is nothing to read, or a value is out of range; then nothing changes.
         """
-        self._set("read", **storage.read(fileName, self._NAME))
+        found = storage.read(fileName)
+        written_by = found.pop("name", self._NAME)
+        if written_by != self._NAME:
+            raise bad_argument("read", f"these are parameters of {written_by}, not {self._NAME}")
+        fields = {parameter.name: field for field, parameter in _PARAMETERS.items()}
+        known = {fields[name]: value for name, value in found.items() if name in fields}
+        if not known:
+            raise bad_argument("read", f"{fileName} holds no parameters of SuperPoint")
+        self._set("read", **known)
 
-
-def _checked(function: str, settings: DetectionSettings) -> DetectionSettings:
-    """Return the settings if all are in range."""
-    for name, value, low, high in (
-        ("scaleFactor", settings.scale_factor, 1.0, 16.0),
-        ("nlevels", settings.nlevels, 1, 64),
-        ("edgeThreshold", settings.edge_threshold, 0, 1 << 30),
-        ("scoreThreshold", settings.score_threshold, 0.0, 1.0),
-        ("nmsRadius", settings.nms_radius, 0, 1 << 15),
-    ):
-        if not low <= value <= high:  # also false for NaN
-            message = f"{name} must be from {low} to {high}, not {value}"
-            raise bad_argument(function, message, cv2.Error.StsOutOfRange)
-    if settings.nlevels > 1 and settings.scale_factor == 1:
-        raise bad_argument(function, "scaleFactor must be above 1 for more than one level")
-    return settings
+    def _fields(self) -> dict[str, str | int | float]:
+        """Return what is stored, by OpenCV's names."""
+        values = asdict(self._settings)
+        return {"name": self._NAME, **{_PARAMETERS[k].name: v for k, v in values.items()}}

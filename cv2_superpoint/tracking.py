@@ -16,7 +16,7 @@ Track = list[tuple[float, float]]
 _LONGEST = 30  # positions that a track remembers
 
 
-def follow(
+def track_keypoints(
     feature: Any, frames: Iterable[Frame], max_jump: float = 0.15
 ) -> Iterator[tuple[Frame, list[Track]]]:
     """Yield each frame with the tracks of its keypoints.

@@ -592,7 +592,8 @@ BAD_ARGUMENTS = [
 def test_bad_arguments_are_refused_by_name(arguments):
     with pytest.raises(cv2.error) as caught:
         SuperPoint_create(**arguments)
-    value = next(iter(arguments.values()))
+    name, value = next(iter(arguments.items()))
+    assert name in str(caught.value)
     assert str(value) in str(caught.value)
 
 

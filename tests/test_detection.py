@@ -7,10 +7,10 @@ import torch
 
 from cv2_superpoint.detection import (
     heat_map,
-    refine,
+    max_filter,
+    non_maximum_suppression,
+    refine_subpixel,
     sample_descriptors,
-    suppress,
-    window_max,
 )
 
 RADII = range(6)
@@ -51,7 +51,7 @@ def test_window_max_is_scipys(shape, dtype):
     for radius in (*RADII, 40):
         size = [1] * (len(shape) - 2) + [2 * radius + 1] * 2
         wanted = scipy.ndimage.maximum_filter(values.numpy(), size, mode="nearest")
-        got = window_max(values, radius)
+        got = max_filter(values, radius)
         assert got.dtype == dtype
         np.testing.assert_array_equal(got, wanted)
 
@@ -77,7 +77,7 @@ def test_suppress_is_greedy(shape, levels, radius):
         heat += 0.5  # one plateau
     threshold = 0.2
     wanted = [greedy(one.numpy(), threshold, radius) for one in heat]
-    np.testing.assert_array_equal(suppress(heat, threshold, radius), wanted)
+    np.testing.assert_array_equal(non_maximum_suppression(heat, threshold, radius), wanted)
 
 
 @pytest.mark.parametrize("radius", [1, 3, 4])
@@ -96,21 +96,21 @@ def test_suppress_is_greedy(shape, levels, radius):
 def test_suppress_of_patterns_is_greedy(make, radius):
     y, x = np.mgrid[:32, :40]
     heat = make(y, x).astype(np.float32)
-    got = suppress(torch.from_numpy(heat)[None], 0.1, radius)[0]
+    got = non_maximum_suppression(torch.from_numpy(heat)[None], 0.1, radius)[0]
     np.testing.assert_array_equal(got, greedy(heat, 0.1, radius))
 
 
 def test_suppress_keeps_only_what_is_strictly_above_the_threshold():
     heat = torch.tensor([[[0.5, 0.0, 0.0, 0.25]]])
-    assert suppress(heat, 0.25, 1).tolist() == [[[True, False, False, False]]]
-    assert suppress(heat, 0.0, 0).tolist() == [[[True, False, False, True]]]
-    assert not suppress(torch.zeros(1, 5, 5), 0.0, 2).any()
+    assert non_maximum_suppression(heat, 0.25, 1).tolist() == [[[True, False, False, False]]]
+    assert non_maximum_suppression(heat, 0.0, 0).tolist() == [[[True, False, False, True]]]
+    assert not non_maximum_suppression(torch.zeros(1, 5, 5), 0.0, 2).any()
 
 
 def test_suppress_leaves_the_heat_map_alone():
     heat = random_map(3, (1, 20, 20), 4)
     before = heat.clone()
-    suppress(heat, 0.1, 3)
+    non_maximum_suppression(heat, 0.1, 3)
     assert torch.equal(heat, before)
 
 
@@ -124,7 +124,7 @@ def peak(x: float, y: float, sigma: float, height: int = 21, width: int = 25) ->
 @pytest.mark.parametrize("offset", [(0, 0), (0.25, -0.1), (-0.4, 0.4), (0.49, 0.49)])
 def test_refine_finds_the_middle_of_a_peak(offset, sigma):
     x, y = 12 + offset[0], 10 + offset[1]
-    found = refine(peak(x, y, sigma), torch.tensor([[0, 10, 12]]))
+    found = refine_subpixel(peak(x, y, sigma), torch.tensor([[0, 10, 12]]))
     error = np.hypot(*(found[0].numpy() - (x, y)))
     # Nearer than the whole pixel is, by far.
     assert error < 0.12
@@ -144,22 +144,22 @@ def test_refine_by_loops():
                     weight = float(heat[b, v, u])
                     total, sum_x, sum_y = total + weight, sum_x + weight * u, sum_y + weight * v
         wanted.append((sum_x / total, sum_y / total))
-    got = refine(heat, torch.from_numpy(index))
+    got = refine_subpixel(heat, torch.from_numpy(index))
     np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (24, 0), (0, 20), (24, 20), (24, 10), (12, 0)])
 def test_refine_stays_inside(x, y):
-    found = refine(peak(x, y, 1.0), torch.tensor([[0, y, x]]))[0]
+    found = refine_subpixel(peak(x, y, 1.0), torch.tensor([[0, y, x]]))[0]
     assert 0 <= found[0] <= 24
     assert 0 <= found[1] <= 20
     assert np.hypot(*(found.numpy() - (x, y))) < 1.2
 
 
 def test_refine_of_a_map_of_one_pixel_and_of_no_peaks():
-    assert refine(torch.ones(1, 1, 1), torch.tensor([[0, 0, 0]])).tolist() == [[0, 0]]
-    assert refine(torch.ones(1, 5, 5), torch.zeros(0, 3, dtype=torch.long)).shape == (0, 2)
-    assert refine(torch.zeros(1, 5, 5), torch.tensor([[0, 2, 3]])).tolist() == [[3, 2]]
+    assert refine_subpixel(torch.ones(1, 1, 1), torch.tensor([[0, 0, 0]])).tolist() == [[0, 0]]
+    assert refine_subpixel(torch.ones(1, 5, 5), torch.zeros(0, 3, dtype=torch.long)).shape == (0, 2)
+    assert refine_subpixel(torch.zeros(1, 5, 5), torch.tensor([[0, 2, 3]])).tolist() == [[3, 2]]
 
 
 def interpolate(grid: np.ndarray, x: float, y: float) -> np.ndarray:

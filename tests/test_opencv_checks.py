@@ -139,9 +139,9 @@ def test_detector_at_another_scale(feature, photographs, photograph, scale):
     assert agree.mean() >= 0.49  # ORB's bar
 
 
-# OpenCV checks descriptors at another scale for SIFT (at least 0.78 right), AKAZE (0.60) and AKAZE with KAZE
-# (0.55), in test_descriptors_invariance.cpp, but has no bar for ORB; so ORB itself, asked the same
-# way, is the bar. As for SIFT there, octaves are made to suit the new sizes.
+# OpenCV checks descriptors at another scale for SIFT (at least 0.78 right), AKAZE (0.60) and AKAZE
+# with KAZE's descriptors (0.55), in test_descriptors_invariance.cpp, but has no bar for ORB; so ORB
+# itself, asked the same way, is the bar. As for SIFT there, octaves are made to suit the new sizes.
 @pytest.mark.parametrize("scale", SCALES)
 def test_descriptor_at_another_scale(photographs, scale):
     share = {name: [] for name in CREATE}

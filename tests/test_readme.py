@@ -61,9 +61,11 @@ def test_every_command_of_the_command_line_parses():
         assert _parser().parse_args(shlex.split(line)[1:]).run
 
 
-def test_ci_runs_the_readmes_test_command():
-    assert "<!-- test command -->" in README
-    assert "<!-- test command -->" in (ROOT / ".ci" / "run").read_text()
+@pytest.mark.parametrize("mark", ["main", "test"])
+def test_ci_runs_the_readmes_commands(mark):
+    (command,) = re.findall(rf"<!-- {mark} command -->\n```sh\n(.*)\n```", README)
+    assert command.startswith("python3 -m venv .venv && ")
+    assert f"run_from_readme {mark}\n" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_files_that_it_links_to_exist():

@@ -246,7 +246,13 @@ def test_global_settings_of_torch_stay_as_they_are(images):
         assert settings() == before
 
 
-@pytest.mark.parametrize("context", [torch.no_grad, torch.enable_grad, torch.inference_mode])
+def bfloat16() -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16)
+
+
+@pytest.mark.parametrize(
+    "context", [torch.no_grad, torch.enable_grad, torch.inference_mode, bfloat16]
+)
 def test_results_do_not_depend_on_the_callers_context(detector, context, images):
     wanted = detector.extract(images[0])
     with context():

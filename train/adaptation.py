@@ -16,7 +16,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from cv2_superpoint.detection import heat_map, refine, suppress, window_max
+from cv2_superpoint.detection import heat_map, max_filter, non_maximum_suppression, refine_subpixel
 from cv2_superpoint.network import CELL, SuperPointNet
 
 from .homography import HomographyRange, sample_homographies, warp
@@ -53,7 +53,7 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
     sizes = torch.tensor([size], device=image.device).expand(n, 2)
     copies, valid = warp(image.expand(n, -1, -1, -1), homographies, size, sizes)
     # Near the edge of what a copy shows, the repeated border makes corners that are not there.
-    trusted = -window_max(-valid[:, None].float(), 3)
+    trusted = -max_filter(-valid[:, None].float(), 3)
     heat = torch.cat([heat_map(detect(copies))[:, None] * trusted, trusted], dim=1)
     back, seen = warp(heat, torch.linalg.inv(homographies.double()).float(), size, sizes)
     total, count = (back * seen[:, None]).sum(0)
@@ -91,9 +91,9 @@ def pseudo_labels(
         [torch.eye(3, device=device)[None], sample_homographies(RANGES, size, sizes)]
     )
     heat = adapted_heat_map(detect, padded, homographies)[None, :height, :width]
-    index = suppress(heat, settings.threshold, settings.nms_radius).nonzero()
+    index = non_maximum_suppression(heat, settings.threshold, settings.nms_radius).nonzero()
     order = heat[index.unbind(1)].argsort(descending=True, stable=True)[: settings.max_points]
-    return refine(heat, index[order]).cpu().numpy()
+    return refine_subpixel(heat, index[order]).cpu().numpy()
 
 
 def label_images(

@@ -54,7 +54,8 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
     sources
         Folders (searched to the bottom) and tar files.
     out
-        Folder to write ``pixels.bin`` and ``index.json`` to; nothing is done if they exist.
+        Folder to write ``pixels.bin`` and ``index.json`` to; nothing is done if they exist
+        already for these sources, or if no sources are given.
     short_side, long_side
         Largest sides, in pixels.
 
@@ -62,8 +63,14 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
     ------
     FileNotFoundError
         If a source is missing, or none of them holds a readable picture.
+    ValueError
+        If the folder holds a pack of other sources.
     """
+    origin = [str(source.resolve()) for source in sources]
     if (out / "index.json").exists():
+        packed = json.loads((out / "index.json").read_text())["origin"]
+        if sources and packed != origin:
+            raise ValueError(f"{out} holds the pictures of {packed}, not of {origin}")
         return
     for source in sources:
         if not source.exists():
@@ -85,7 +92,7 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
         log.warning("skipped %d broken or tiny images, such as %s", len(broken), broken[:5])
     if not names:
         raise FileNotFoundError(f"no readable pictures in {', '.join(map(str, sources))}")
-    (out / "index.json").write_text(json.dumps({"names": names, "sizes": sizes}))
+    (out / "index.json").write_text(json.dumps({"origin": origin, "names": names, "sizes": sizes}))
 
 
 class ImageStore:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
@@ -21,8 +22,8 @@ from .presets import FitSettings
 log = logging.getLogger(__name__)
 
 Losses = dict[str, Tensor]
-Step = Callable[[Callable[[Tensor], tuple[Tensor, Tensor]], int], Losses]
-"""From the wrapped network and this process' batch size to losses; ``loss`` is minimised."""
+Step = Callable[[Callable[[Tensor], tuple[Tensor, Tensor]], int, np.random.Generator], Losses]
+"""From the wrapped network, this process' batch size and chance to losses: ``loss`` and others."""
 
 CHECKPOINT_SECONDS = 120.0
 
@@ -41,6 +42,7 @@ def fit(
     parameters: list[torch.nn.Parameter],
     step: Step,
     settings: FitSettings,
+    seed: int,
     name: str,
     out: Path,
 ) -> None:
@@ -58,6 +60,8 @@ def fit(
         Makes a batch and returns its losses.
     settings
         Iterations, batch, rate.
+    seed
+        Of the run. What is drawn differs by stage, process and the iteration it goes on from.
     name
         Of the stage: names its checkpoint and its curves.
     out
@@ -85,7 +89,8 @@ def fit(
     if start >= settings.iterations:
         return
     module, wrapped = fabric.setup(network, optimizer)
-    torch.manual_seed(settings.iterations * 1000 + start * fabric.world_size + fabric.global_rank)
+    rng = np.random.default_rng([seed, *name.encode(), start, fabric.global_rank])
+    torch.manual_seed(int(rng.integers(1 << 62)))
 
     def save(done: int) -> None:
         if fabric.is_global_zero:
@@ -112,7 +117,7 @@ def fit(
         for i in range(start, settings.iterations):
             for group in wrapped.param_groups:
                 group["lr"] = settings.learning_rate * _rate(i, settings)
-            losses = step(module, share)
+            losses = step(module, share, rng)
             wrapped.zero_grad(set_to_none=True)
             fabric.backward(losses["loss"])
             fabric.clip_gradients(module, wrapped, max_norm=5.0)

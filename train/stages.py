@@ -51,10 +51,9 @@ def train_magicpoint(fabric: Fabric, network: SuperPointNet, settings: Settings,
     """
     fit_settings = settings.magicpoint
     size = (fit_settings.height, fit_settings.width)
-    rng = np.random.default_rng([settings.seed, fabric.global_rank])
     photometric = photometric_augmentation()
 
-    def step(forward: Forward, batch: int) -> Losses:
+    def step(forward: Forward, batch: int, rng: np.random.Generator) -> Losses:
         pictures, corners = zip(*(shapes.draw(rng, size) for _ in range(batch)), strict=True)
         images = torch.from_numpy(np.stack(pictures)).to(fabric.device)[:, None].float() / 255
         points, present = _pad_points(list(corners), fabric.device)
@@ -71,7 +70,7 @@ def train_magicpoint(fabric: Fabric, network: SuperPointNet, settings: Settings,
         return {"loss": loss, "recall": _recall(logits, points, present)}
 
     detector = [*network.encoder.parameters(), *network.detector.parameters()]
-    fit(fabric, network, detector, step, fit_settings, "magicpoint", out)
+    fit(fabric, network, detector, step, fit_settings, settings.seed, "magicpoint", out)
 
 
 @torch.no_grad()
@@ -161,10 +160,9 @@ def train_joint(
     joint = settings.joint
     size = (fit_settings.height, fit_settings.width)
     all_points = read_labels(labels)
-    rng = np.random.default_rng([settings.seed, 7, fabric.global_rank])
     photometric = photometric_augmentation()
 
-    def step(forward: Forward, batch: int) -> Losses:
+    def step(forward: Forward, batch: int, rng: np.random.Generator) -> Losses:
         device = fabric.device
         chosen = rng.choice(len(all_points), batch, replace=len(all_points) < batch)
         canvases, sizes = (t.to(device) for t in store.batch(chosen))
@@ -202,4 +200,5 @@ def train_joint(
         loss = detector + joint.descriptor_weight * matching
         return {"loss": loss, "detector": detector, "descriptor": matching, "accuracy": accuracy}
 
-    fit(fabric, network, list(network.parameters()), step, fit_settings, "joint", out)
+    everything = list(network.parameters())
+    fit(fabric, network, everything, step, fit_settings, settings.seed, "joint", out)

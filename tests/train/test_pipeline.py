@@ -54,3 +54,5 @@ def test_pack_reads_tars_and_keeps_pixels(photographs, tmp_path):
     store = ImageStore(tmp_path / "out")
     assert store.names == ["coins.png"]
     assert np.array_equal(store[0], data.coins())
+    with pytest.raises(ValueError, match="holds the pictures of"):
+        pack([photographs], tmp_path / "out")

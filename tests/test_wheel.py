@@ -1,0 +1,45 @@
+"""The wheel holds the package and its weights, and nothing else."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import hatchling.build
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        wheel = hatchling.build.build_wheel(str(folder))
+    with zipfile.ZipFile(folder / wheel) as archive:
+        return archive.namelist()
+
+
+def test_top_level_is_the_package(names):
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"cv2_superpoint"}
+
+
+def test_weights_travel_with_their_card(names):
+    weights = {name for name in names if name.startswith("cv2_superpoint/weights/")}
+    assert "cv2_superpoint/weights/MODEL_CARD.md" in weights
+    assert "cv2_superpoint/weights/superpoint-lite.safetensors" in weights
+
+
+def test_licence_and_notice_travel_too(names):
+    assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in names}
+    assert "cv2_superpoint/py.typed" in names
+
+
+def test_no_gaps_are_left_in_what_people_read():
+    for path in (ROOT / "README.md", ROOT / "cv2_superpoint" / "weights" / "MODEL_CARD.md"):
+        text = path.read_text(encoding="utf-8")
+        assert len(text) > 1000
+        assert "@@" not in text
+        assert "TODO" not in text
