@@ -37,8 +37,11 @@ def main(arguments: list[str] | None = None) -> None:
     hpatches.add_argument(
         "--per-sequence", action="store_true", help="print a table row per sequence too"
     )
+    hpatches.add_argument(
+        "--repeats", type=int, default=1, metavar="N", help="RANSAC runs per pair, averaged"
+    )
     options = parser.parse_args(arguments)
-    protocol = accuracy.Protocol()
+    protocol = accuracy.Protocol(ransac_repeats=max(1, options.repeats))
     try:
         methods = {name: detectors.find_factory(name) for name in options.methods}
         sequences = datasets.read_sequences(options.data)
