@@ -44,6 +44,7 @@ METHODS: dict[str, Factory] = {
     "SIFT": lambda n: cv2.SIFT.create(n),
     "AKAZE": _akaze,
     "SuperPoint": _superpoint,
+    "SuperPoint-pyramid": lambda n: _superpoint(n, scaleFactor=2**0.5, nlevels=3),
     "SuperPoint-lite": lambda n: _superpoint(n, model="superpoint-lite"),
 }
 

@@ -112,8 +112,11 @@ def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tens
     return kept
 
 
-def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> Tensor:
+def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> tuple[Tensor, Tensor]:
     """Return peaks of the heat map to sub-pixel precision: its centre of mass around each peak.
+
+    A corner between pixels shares its probability among them; hence the score is that of a point
+    anywhere in the 3x3 pixels around the peak.
 
     Parameters
     ----------
@@ -126,8 +129,10 @@ def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> Tensor:
 
     Returns
     -------
-    Tensor
+    xy : Tensor
         ``(N, 2)`` float32 ``(x, y)`` in pixels, inside the image.
+    score : Tensor
+        ``(N,)`` float32 probability, in [0, 1].
     """
     height, width = heat.shape[1:]
     b, y, x = index.unbind(1)
@@ -141,7 +146,9 @@ def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> Tensor:
     dy = (weight.sum(2) * offset).sum(1) / total
     xy = torch.stack([x + dx, y + dy], dim=1).float()
     limit = torch.tensor([width - 1, height - 1], device=heat.device, dtype=torch.float32)
-    return torch.minimum(xy.clamp_min(0), limit)
+    near = offset.abs() <= 1
+    score = (weight * (near[:, None] & near)).sum((1, 2)).clamp_max(1)
+    return torch.minimum(xy.clamp_min(0), limit), score.float()
 
 
 def sample_descriptors(descriptors: Tensor, xy: Tensor) -> Tensor:

@@ -239,11 +239,11 @@ class Extractor:
                 level.heat, settings.score_threshold, settings.nms_radius
             )
             peaks = kept.nonzero()
-            xy = refine_subpixel(level.heat, peaks)
+            xy, score = refine_subpixel(level.heat, peaks)
             inner = _off_border(xy, level.heat.shape[1:], settings.edge_threshold)
             peaks, xy = peaks[inner], _from_level(xy[inner], level)
             xy = torch.minimum(xy.clamp_min(0), limit)
-            found.append((peaks[:, 0], xy, level.heat[peaks.unbind(1)]))
+            found.append((peaks[:, 0], xy, score[inner]))
         which = torch.cat([f[0] for f in found])
         xy = torch.cat([f[1] for f in found])
         score = torch.cat([f[2] for f in found])

@@ -124,7 +124,7 @@ def peak(x: float, y: float, sigma: float, height: int = 21, width: int = 25) ->
 @pytest.mark.parametrize("offset", [(0, 0), (0.25, -0.1), (-0.4, 0.4), (0.49, 0.49)])
 def test_refine_finds_the_middle_of_a_peak(offset, sigma):
     x, y = 12 + offset[0], 10 + offset[1]
-    found = refine_subpixel(peak(x, y, sigma), torch.tensor([[0, 10, 12]]))
+    found = refine_subpixel(peak(x, y, sigma), torch.tensor([[0, 10, 12]]))[0]
     error = np.hypot(*(found[0].numpy() - (x, y)))
     # Nearer than the whole pixel is, by far.
     assert error < 0.12
@@ -144,22 +144,25 @@ def test_refine_by_loops():
                     weight = float(heat[b, v, u])
                     total, sum_x, sum_y = total + weight, sum_x + weight * u, sum_y + weight * v
         wanted.append((sum_x / total, sum_y / total))
-    got = refine_subpixel(heat, torch.from_numpy(index))
+    got = refine_subpixel(heat, torch.from_numpy(index))[0]
     np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (24, 0), (0, 20), (24, 20), (24, 10), (12, 0)])
 def test_refine_stays_inside(x, y):
-    found = refine_subpixel(peak(x, y, 1.0), torch.tensor([[0, y, x]]))[0]
+    found = refine_subpixel(peak(x, y, 1.0), torch.tensor([[0, y, x]]))[0][0]
     assert 0 <= found[0] <= 24
     assert 0 <= found[1] <= 20
     assert np.hypot(*(found.numpy() - (x, y))) < 1.2
 
 
 def test_refine_of_a_map_of_one_pixel_and_of_no_peaks():
-    assert refine_subpixel(torch.ones(1, 1, 1), torch.tensor([[0, 0, 0]])).tolist() == [[0, 0]]
-    assert refine_subpixel(torch.ones(1, 5, 5), torch.zeros(0, 3, dtype=torch.long)).shape == (0, 2)
-    assert refine_subpixel(torch.zeros(1, 5, 5), torch.tensor([[0, 2, 3]])).tolist() == [[3, 2]]
+    assert refine_subpixel(torch.ones(1, 1, 1), torch.tensor([[0, 0, 0]]))[0].tolist() == [[0, 0]]
+    assert refine_subpixel(torch.ones(1, 5, 5), torch.zeros(0, 3, dtype=torch.long))[0].shape == (
+        0,
+        2,
+    )
+    assert refine_subpixel(torch.zeros(1, 5, 5), torch.tensor([[0, 2, 3]]))[0].tolist() == [[3, 2]]
 
 
 def interpolate(grid: np.ndarray, x: float, y: float) -> np.ndarray:
@@ -205,3 +208,14 @@ def test_the_middle_of_a_cell_gives_the_cell():
 
 def test_no_points_give_no_descriptors():
     assert sample_descriptors(torch.randn(8, 4, 5), torch.zeros(0, 2)).shape == (0, 8)
+
+
+def test_score_is_the_probability_of_the_pixels_around_the_peak():
+    heat = torch.zeros(1, 6, 6)
+    heat[0, 1:4, 1:4] = torch.tensor([[0.01, 0.02, 0.01], [0.02, 0.3, 0.05], [0.0, 0.02, 0.01]])
+    heat[0, 2, 4] = 0.2  # two pixels away
+    heat[0, 0, 0] = 0.4
+    index = torch.tensor([[0, 2, 2], [0, 0, 0]])
+    torch.testing.assert_close(refine_subpixel(heat, index)[1], torch.tensor([0.44, 0.41]))
+    crowded = refine_subpixel(torch.full((1, 5, 5), 0.5), torch.tensor([[0, 2, 2]]))[1]
+    assert crowded == 1

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.__main__ import main as benchmark
 from cv2_superpoint.cli import _parser
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +60,14 @@ def test_every_command_of_the_command_line_parses():
     (block,) = (b for b in _blocks("sh") if b.startswith("cv2-superpoint"))
     for line in block.splitlines():
         assert _parser().parse_args(shlex.split(line)[1:]).run
+
+
+def test_the_benchmarks_command_runs(tmp_path, capsys):
+    (block,) = (b for b in _blocks("sh") if b.startswith("python -m benchmarks"))
+    arguments = [str(tmp_path) if word == "DIR" else word for word in shlex.split(block)[3:]]
+    with pytest.raises(SystemExit):  # there are no sequences in an empty folder
+        benchmark(arguments)
+    assert str(tmp_path) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mark", ["main", "test"])

@@ -127,7 +127,7 @@ def test_another_process_finds_the_same(images, tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     found = pickle.loads((tmp_path / "features").read_bytes())
     wanted = feature.extract(images[1])
-    assert len(found) == len(wanted) == 50
+    assert len(found) == len(wanted) > 20
     np.testing.assert_allclose(found.xy, wanted.xy, atol=1e-3)
     np.testing.assert_allclose(found.descriptors, wanted.descriptors, atol=1e-4)
 

@@ -93,7 +93,7 @@ def pseudo_labels(
     heat = adapted_heat_map(detect, padded, homographies)[None, :height, :width]
     index = non_maximum_suppression(heat, settings.threshold, settings.nms_radius).nonzero()
     order = heat[index.unbind(1)].argsort(descending=True, stable=True)[: settings.max_points]
-    return refine_subpixel(heat, index[order]).cpu().numpy()
+    return refine_subpixel(heat, index[order])[0].cpu().numpy()
 
 
 def label_images(
