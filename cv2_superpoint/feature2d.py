@@ -10,12 +10,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from . import checkpoint
 from .arguments import (
-    as_array,
     grey_image,
     is_batch,
     keypoint_list,
@@ -23,14 +21,12 @@ from .arguments import (
     opencv_call,
 )
 from .checkpoint import Checkpoint
+from .conversion import Descriptors, KeyPoints, inside_image, return_descriptors, to_keypoints
 from .errors import bad_argument
 from .extractor import PRECISIONS, DetectionSettings, Extractor, pick_device
 from .features import Features
 from .network import ARCHITECTURES
 from .parameters import Parameters
-
-KeyPoints = tuple[cv2.KeyPoint, ...]
-Descriptors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -186,8 +182,8 @@ class SuperPoint(Parameters):
         """
         if is_batch(image):
             found = self._detect(image, mask, "detect", describe=False)
-            return tuple(_to_keypoints(features) for features in found)
-        return _to_keypoints(self._detect([image], [mask], "detect", describe=False)[0])
+            return tuple(to_keypoints(features) for features in found)
+        return to_keypoints(self._detect([image], [mask], "detect", describe=False)[0])
 
     @opencv_call
     def compute(self, image: Any, keypoints: Any, descriptors: Any = None) -> tuple[Any, Any]:
@@ -216,13 +212,13 @@ class SuperPoint(Parameters):
         """
         if not is_batch(image):
             (kept,), (rows,) = self._compute([image], [keypoints])
-            return kept, _return_descriptors(rows, image, descriptors, "compute")
+            return kept, return_descriptors(rows, image, descriptors, "compute")
         if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
             raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
         kept_of, rows_of = self._compute(image, keypoints)
         outputs = zip(rows_of, image, strict=True)
         return tuple(kept_of), tuple(
-            _return_descriptors(rows, i, None, "compute") for rows, i in outputs
+            return_descriptors(rows, i, None, "compute") for rows, i in outputs
         )
 
     @opencv_call
@@ -262,7 +258,7 @@ class SuperPoint(Parameters):
             raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
         features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
         rows = features.descriptors if len(features) else None
-        return _to_keypoints(features), _return_descriptors(
+        return to_keypoints(features), return_descriptors(
             rows, image, descriptors, "detectAndCompute"
         )
 
@@ -326,7 +322,7 @@ class SuperPoint(Parameters):
         grey = [grey_image(image, "compute") for image in images]
         for image, points in zip(grey, keypoints, strict=True):
             given = keypoint_list(points, "compute")
-            kept.append(() if image is None else _inside(given, image.shape))
+            kept.append(() if image is None else inside_image(given, image.shape))
         present = [i for i, points in enumerate(kept) if points]
         found = self._extractor.describe(
             [image for i, image in enumerate(grey) if image is not None and kept[i]],
@@ -381,39 +377,3 @@ def _restore(cls: type[SuperPoint], source: _Source, settings: DetectionSettings
 def SuperPoint_create(*args: Any, **kwargs: Any) -> SuperPoint:
     """Make a :class:`SuperPoint`, as ``cv2.ORB_create`` makes an ORB; same arguments."""
     return SuperPoint(*args, **kwargs)
-
-
-def _to_keypoints(features: Features) -> KeyPoints:
-    columns = (features.size, features.angle, features.score, features.octave)
-    return tuple(
-        cv2.KeyPoint(x, y, size, angle, score, octave)
-        for (x, y), size, angle, score, octave in zip(
-            features.xy.tolist(), *(column.tolist() for column in columns), strict=True
-        )
-    )
-
-
-def _inside(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> KeyPoints:
-    """Return copies, as OpenCV's bindings give them, of the keypoints inside an image."""
-    return tuple(
-        cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, p.class_id)
-        for p in points
-        if 0 <= p.pt[0] < shape[1] and 0 <= p.pt[1] < shape[0]
-    )
-
-
-def _return_descriptors(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:
-    """Return descriptors as OpenCV does: into `output` if it fits, UMat for UMat."""
-    target = as_array(output, "descriptors", function)
-    if rows is None:
-        return None
-    if isinstance(output, cv2.UMat):
-        return cv2.copyTo(cv2.UMat(rows), None, output)
-    if isinstance(image, cv2.UMat):
-        return cv2.UMat(rows)
-    if target is None or target.shape != rows.shape or target.dtype != rows.dtype:
-        return rows
-    if not (target.flags.writeable and target.flags.c_contiguous):
-        return rows
-    target[:] = rows
-    return target

@@ -1,11 +1,14 @@
 """Fixtures: photographs that come with scikit-image, and a detector to share."""
 
+from typing import Any
+
 import cv2
 import hypothesis
 import numpy as np
 import pytest
 import skimage.data
 import torch
+from contract import CREATE
 
 from cv2_superpoint import SuperPoint, SuperPoint_create
 
@@ -44,3 +47,14 @@ def photographs() -> dict[str, np.ndarray]:
 def detector() -> SuperPoint:
     """On the CPU, with the shipped weights; not to be changed by a test."""
     return SuperPoint_create(500, device="cpu")
+
+
+@pytest.fixture(scope="module", params=list(CREATE))
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def feature(name: str) -> Any:
+    """One of the three; not to be changed by a test."""
+    return CREATE[name](100)
