@@ -6,6 +6,8 @@ Coordinates are pixels of the image that the network saw, ``(x, y)``, integer at
 
 from __future__ import annotations
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,8 +30,11 @@ def heat_map(logits: Tensor) -> Tensor:
     Tensor
         ``(B, 8 h, 8 w)``, in [0, 1], float32.
     """
-    probability = logits.float().softmax(dim=1)[:, :DUSTBIN]
-    return F.pixel_shuffle(probability, CELL)[:, 0]
+    # Cell by cell: along the last dimension, the rounding does not depend on the batch.
+    cells = logits.float().permute(0, 2, 3, 1).contiguous().softmax(dim=-1)[..., :DUSTBIN]
+    batch, rows, columns = cells.shape[:3]
+    pixels = cells.reshape(batch, rows, columns, CELL, CELL).transpose(2, 3)
+    return pixels.reshape(batch, rows * CELL, columns * CELL)
 
 
 def max_filter(values: Tensor, radius: int) -> Tensor:
@@ -136,19 +141,25 @@ def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> tuple[Tenso
     """
     height, width = heat.shape[1:]
     b, y, x = index.unbind(1)
-    offset = torch.arange(-radius, radius + 1, device=heat.device)
-    ys = (y[:, None] + offset)[:, :, None]
-    xs = (x[:, None] + offset)[:, None, :]
+    side = torch.arange(-radius, radius + 1, device=heat.device)
+    oy, ox = (o.flatten() for o in torch.meshgrid(side, side, indexing="ij"))
+    ys, xs = y[:, None] + oy, x[:, None] + ox
     inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < width)
-    weight = heat[b[:, None, None], ys.clamp(0, height - 1), xs.clamp(0, width - 1)] * inside
-    total = weight.sum((1, 2)).clamp_min(torch.finfo(weight.dtype).tiny)
-    dx = (weight.sum(1) * offset).sum(1) / total
-    dy = (weight.sum(2) * offset).sum(1) / total
-    xy = torch.stack([x + dx, y + dy], dim=1).float()
+    weight = heat[b[:, None], ys.clamp(0, height - 1), xs.clamp(0, width - 1)].float() * inside
+    total = _row_sums(weight).clamp_min(torch.finfo(torch.float32).tiny)
+    dx, dy = _row_sums(weight * ox) / total, _row_sums(weight * oy) / total
+    score = _row_sums(weight * ((ox.abs() <= 1) & (oy.abs() <= 1))).clamp_max(1)
     limit = torch.tensor([width - 1, height - 1], device=heat.device, dtype=torch.float32)
-    near = offset.abs() <= 1
-    score = (weight * (near[:, None] & near)).sum((1, 2)).clamp_max(1)
-    return torch.minimum(xy.clamp_min(0), limit), score.float()
+    return torch.minimum(torch.stack([x + dx, y + dy], dim=1).clamp_min(0), limit), score
+
+
+def _row_sums(values: Tensor) -> Tensor:
+    """Sum over the columns in an order that does not depend on the number of rows.
+
+    `Tensor.sum` rounds differently with other shapes, so a point's last bits would depend on
+    what else is in the batch.
+    """
+    return functools.reduce(torch.add, values.unbind(1))
 
 
 def sample_descriptors(descriptors: Tensor, xy: Tensor) -> Tensor:
