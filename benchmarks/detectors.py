@@ -31,7 +31,12 @@ class UnknownMethodError(ValueError):
 def _akaze(n: int) -> Detector:
     # OpenCV 5 moved AKAZE to opencv_contrib.
     home: Any = cv2 if hasattr(cv2, "AKAZE") else cv2.xfeatures2d
-    return home.AKAZE.create(max_points=n)
+    detector = home.AKAZE.create()
+    if hasattr(
+        detector, "setMaxPoints"
+    ):  # before OpenCV 4.9 only the benchmark's own cut limits it
+        detector.setMaxPoints(n)
+    return detector
 
 
 def _superpoint(n: int, **settings: Any) -> Detector:

@@ -264,7 +264,8 @@ def test_the_best_are_kept_and_come_first():
 
 def test_masks_come_in_several_forms(feature):
     wanted = all_fields(feature.detect(IMAGE, LEFT))
-    assert all_fields(feature.detect(IMAGE, LEFT // 255)) == wanted
+    if cv2.__version__ > "4.9" or not isinstance(feature, cv2.ORB):  # ORB of 4.8 wants 255
+        assert all_fields(feature.detect(IMAGE, LEFT // 255)) == wanted
     assert all_fields(feature.detect(IMAGE, LEFT[:, :, None])) == wanted
     assert all_fields(feature.detect(IMAGE, cv2.UMat(LEFT))) == wanted
     assert all_fields(feature.detect(IMAGE, np.asfortranarray(LEFT))) == wanted

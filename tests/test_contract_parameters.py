@@ -30,6 +30,8 @@ def test_what_matchers_ask(name, size, kind, norm):
 
 def test_clear_changes_nothing(name):
     feature = CREATE[name](30)
+    if not hasattr(feature, "clear"):
+        pytest.skip("OpenCV 4.8 gives Python no clear of its own features")
     before = all_fields(feature.detect(IMAGE))
     assert feature.clear() is None
     assert all_fields(feature.detect(IMAGE)) == before

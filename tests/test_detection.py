@@ -75,7 +75,7 @@ def test_suppress_is_greedy(shape, levels, radius):
     heat = random_map(2, (2, *shape), levels)
     if levels == 1:
         heat += 0.5  # one plateau
-    threshold = 0.2
+    threshold = 0.23  # no level of the maps: equality would depend on rounding
     wanted = [greedy(one.numpy(), threshold, radius) for one in heat]
     np.testing.assert_array_equal(non_maximum_suppression(heat, threshold, radius), wanted)
 
@@ -96,8 +96,8 @@ def test_suppress_is_greedy(shape, levels, radius):
 def test_suppress_of_patterns_is_greedy(make, radius):
     y, x = np.mgrid[:32, :40]
     heat = make(y, x).astype(np.float32)
-    got = non_maximum_suppression(torch.from_numpy(heat)[None], 0.1, radius)[0]
-    np.testing.assert_array_equal(got, greedy(heat, 0.1, radius))
+    got = non_maximum_suppression(torch.from_numpy(heat)[None], 0.11, radius)[0]
+    np.testing.assert_array_equal(got, greedy(heat, 0.11, radius))
 
 
 def test_suppress_keeps_only_what_is_strictly_above_the_threshold():
