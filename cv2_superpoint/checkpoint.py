@@ -144,12 +144,12 @@ def _read_torch(path: Path) -> StateDict:
     return loaded
 
 
-_STAGE = r"(?P<stage>[1-4])"
 _MAGIC_LEAP = [
-    (rf"conv{_STAGE}(?P<half>[ab])\.(?P<kind>weight|bias)", "encoder.{stage}.{half}.conv.{kind}"),
+    (r"conv(?P<stage>[1-4])(?P<half>[ab])\.(?P<kind>weight|bias)",
+     "encoder.{stage}.{half}.conv.{kind}"),
     (r"convP(?P<half>[ab])\.(?P<kind>weight|bias)", "detector.{half}.conv.{kind}"),
     (r"convD(?P<half>[ab])\.(?P<kind>weight|bias)", "descriptor.{half}.conv.{kind}"),
-]
+]  # fmt: skip
 _RPAUTRAT = [
     (r"backbone\.(?P<stage>[0-3])\.(?P<half>[01])\.(?P<part>conv|bn)\.(?P<kind>\w+)",
      "encoder.{stage}.{half}.{part}.{kind}"),

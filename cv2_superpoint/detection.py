@@ -83,8 +83,8 @@ def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tens
 
     The result is that of visiting all pixels above the threshold from the strongest to the
     weakest (equal ones row by row) and dropping those within `radius`, in both x and y, of one
-    that was kept (paper, section 6: 4 pixels). Every pass keeps all pixels that are the first
-    in their own window, which is the same, in parallel.
+    that was kept (4 pixels in the paper's section 7.2). Every pass keeps all pixels that are the
+    first in their own window, which is the same, in parallel.
 
     Parameters
     ----------
@@ -167,7 +167,8 @@ def sample_descriptors(descriptors: Tensor, xy: Tensor) -> Tensor:
 
     A position x of an image w cells wide lies at ``(x + 0.5) / (8 w)`` of its width, whatever
     the resolution; hence ``align_corners=False``. (The sampling often copied from the first
-    release is half a cell off.) Bilinear, as UCN and the paper's section 3.3 suggest.
+    release is half a cell off.) The paper's section 3.3 interpolates bicubically; its release, and
+    we, bilinearly.
 
     Parameters
     ----------

@@ -6,27 +6,21 @@ import kornia.augmentation as K
 from torch import Tensor, nn
 
 
-def photometric_augmentation(strength: float = 1.0) -> nn.Module:
+def photometric_augmentation() -> nn.Module:
     """Return a module that changes each image of a batch on its own.
-
-    Parameters
-    ----------
-    strength
-        Scales the ranges of all changes; 1 is what we train with.
 
     Returns
     -------
     nn.Module
-        ``(B, 1, H, W)`` in [0, 1] to the same.
+        ``(B, 1, H, W)`` in [0, 1] to the same, with noise past the ends of the range.
     """
-    s = strength
     return nn.Sequential(
-        K.RandomGamma((1 - 0.4 * s, 1 + 0.7 * s), p=0.5),
-        K.RandomContrast((1 - 0.5 * s, 1 + 0.5 * s), p=0.6),
-        K.RandomBrightness((1 - 0.25 * s, 1 + 0.25 * s), p=0.6),
-        K.RandomGaussianBlur((7, 7), (0.2, 0.2 + 1.6 * s), p=0.3),
+        K.RandomGamma((0.6, 1.7), p=0.5),
+        K.RandomContrast((0.5, 1.5), p=0.6),
+        K.RandomBrightness((0.75, 1.25), p=0.6),
+        K.RandomGaussianBlur((7, 7), (0.2, 1.8), p=0.3),
         K.RandomMotionBlur((3, 9), 90.0, 0.5, p=0.15),
-        K.RandomGaussianNoise(std=0.03 * s, p=0.4),
+        K.RandomGaussianNoise(std=0.03, p=0.4),
     )
 
 

@@ -102,6 +102,8 @@ class Settings:
         Lightning Fabric's name of the arithmetic, such as ``bf16-mixed``.
     magicpoint, adaptation, joint_fit, joint
         The stages.
+    shapes_view
+        Range of the views of Synthetic Shapes.
     """
 
     model: str
