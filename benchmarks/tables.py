@@ -1,0 +1,35 @@
+"""Rows of values as text for a terminal and as CSV."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def format_table(rows: Sequence[Mapping[str, str]], left: int = 1) -> str:
+    """Lay out rows under their keys.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        At least one; all have the keys of the first.
+    left : int
+        So many first columns are aligned to the left, the others to the right.
+    """
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows under their keys; None becomes an empty field."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
