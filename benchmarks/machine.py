@@ -17,6 +17,8 @@ def describe_machine() -> dict[str, str]:
         "versions": f"Python {platform.python_version()}, OpenCV {cv2.__version__}, "
         f"PyTorch {torch.__version__}, cv2_superpoint {cv2_superpoint.__version__}",
     }
+    if hasattr(os, "getloadavg"):  # not on Windows
+        machine["load"] = f"{os.getloadavg()[0]:.1f} processes wanted a core in the last minute"
     if torch.cuda.is_available():
         tf32 = "TF32" if torch.backends.cudnn.allow_tf32 else "float32"
         machine["GPU"] = f"{torch.cuda.get_device_name()}, float32 convolutions in {tf32}"

@@ -28,7 +28,7 @@ STAGES = ("read-in", "network", "detection", "KeyPoints")
 """Checks and upload; the convolutions; heat map to Features; Features to cv2.KeyPoint."""
 
 PRODUCTS = 20
-"""Matrix products of which the fastest counts: a busy machine slows down some, and speeds up none."""
+"""So many matrix products, of which the fastest counts: other work only ever slows them down."""
 
 
 def mark(device: str) -> Any:
