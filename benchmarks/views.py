@@ -25,7 +25,7 @@ class View:
     """
 
     image: Image
-    homography: Floats
+    homography: NDArray[np.float64]
     radius: float = float("inf")
 
 
