@@ -41,7 +41,7 @@ def peak_memory(case: Case, images: Sequence[Image]) -> float:
         np.save(path, np.stack(images))
         command = [sys.executable, "-m", "benchmarks.memory", json.dumps(asdict(case)), str(path)]
         root = Path(__file__).parent.parent
-        done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout)
 
 

@@ -30,13 +30,15 @@ SIZES = ("320x240", "640x480", "1280x720", "1920x1080")
 RULES = """\
 Times detectAndCompute of grey photographs, resized with their ratio kept and cropped; without
 --data they are those of scikit-image, which are smaller than the larger sizes and enlarged for
-them. Batches above 1 go through extract(), without cv2.KeyPoint; times are per image. A row of
-calls to warm up; then rounds in which every method has its turn, on the same image. Median and
+them. Batches above 1 go through extract(), without cv2.KeyPoint; times are per image. Two
+rounds to warm up; then rounds in which every method has its turn, on the same image. Median and
 quartiles over the rounds. The ratios are to the times of ORB and SIFT (one image, CPU) of the same
 size, points, threads and run. On a GPU, times are taken once it has finished, and also by its own
 events. The stages are timed in further calls. Memory is the peak of a fresh process for each row:
-resident, or allocated on the GPU."""
+resident, or allocated on the GPU. On a machine with other work to do, networks with a thread on
+every core slow down far more than the others: leave a core free with --threads."""
 
+WARM_UP_ROUNDS = 2
 STAGE_ROUNDS = 3
 
 
@@ -159,8 +161,9 @@ def measure(cases: Sequence[Case], images: Sequence[Image], rounds: int) -> list
     """
     made = [(case, make(case)) for case in cases]
     set_threads(cases[0].threads)
-    for case, detector in made:
-        detect(detector, choose(images, case.batch, 0))
+    for _ in range(WARM_UP_ROUNDS):
+        for case, detector in made:
+            detect(detector, choose(images, case.batch, 0))
     timed = [
         [_time(detector, case, choose(images, case.batch, turn)) for case, detector in made]
         for turn in range(rounds)

@@ -135,7 +135,7 @@ def test_calls_are_interleaved(images: list[np.ndarray], monkeypatch: pytest.Mon
     monkeypatch.setattr(speed, "make", lambda case: case.method)
     monkeypatch.setattr(speed, "detect", detect)
     speed.measure([Case("a", SMALL, 9, 1), Case("b", SMALL, 9, 1)], images, rounds=2)
-    assert order == ["a", "b"] * 3  # the first two warm up
+    assert order == ["a", "b"] * (speed.WARM_UP_ROUNDS + 2)
 
 
 class SlowLayer(torch.nn.Sequential):
@@ -290,6 +290,38 @@ def test_pytest_benchmark_command() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "test_detect_and_compute[ORB 320x240" in done.stdout
     assert "2 passed" in done.stdout
+
+
+def test_device_times_come_from_events(
+    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Event:
+        """Runs ten times as fast as the clock, and must be waited for."""
+
+        def __init__(self, enable_timing: bool) -> None:
+            self.waited = not enable_timing
+
+        def record(self) -> None:
+            self.at = time.perf_counter()
+
+        def synchronize(self) -> None:
+            self.waited = True
+
+        def elapsed_time(self, end: "Event") -> float:
+            assert end.waited
+            return 10_000 * (end.at - self.at)
+
+    synchronised = []
+    on_cpu = cases.make(LITE)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: synchronised.append(True))
+    monkeypatch.setattr(speed, "make", lambda case: on_cpu)
+    case = Case("SuperPoint-lite", SMALL, 50, 1, "cuda", "float32", batch=2)
+    (measured,) = speed.measure([case], images, rounds=3)
+    assert len(synchronised) == 3  # before each round
+    for whole, device_time in zip(measured.times, measured.device_times, strict=True):
+        assert 5 < device_time / whole <= 10
+    assert min(measured.stages.values()) > 0
 
 
 @pytest.mark.gpu
