@@ -103,17 +103,19 @@ def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tens
     alive = heat > threshold
     if radius == 0:
         return alive
-    height, width = heat.shape[-2:]
-    # One integer orders all pixels: the bits of a float that is not negative, then the place.
-    place = torch.arange(height * width, 0, -1, device=heat.device).reshape(height, width)
-    key = (heat.float().contiguous().view(torch.int32).long() << 32) | place
-    nothing = torch.zeros_like(key)
+    # Ranks order all pixels by one small integer: the strongest highest, equal ones row by row.
+    strength = heat[alive]
+    order = strength.argsort(descending=True, stable=True)
+    rank = torch.empty_like(order, dtype=torch.int32)
+    rank[order] = torch.arange(len(order), 0, -1, dtype=torch.int32, device=heat.device)
+    rival = torch.zeros_like(heat, dtype=torch.int32)
+    rival[alive] = rank
     kept = torch.zeros_like(alive)
     while alive.any():
-        rival = key.where(alive, nothing)
         first = alive & (rival == max_filter(rival, radius))
         kept |= first
         alive &= ~max_filter(first.to(torch.uint8), radius).bool()
+        rival *= alive
     return kept
 
 

@@ -209,8 +209,8 @@ class Extractor:
         padded = F.pad(pixels, (0, -width % CELL, 0, -height % CELL), mode="replicate")
         with self._autocast():
             features = self.network.encode(padded)
-            logits = self.network.detector(features) if heat else None
-            descriptors = self.network.descriptor(features) if describe else None
+            logits = self.network.detect(features) if heat else None
+            descriptors = self.network.describe(features) if describe else None
         ratio = [width / full_width, height / full_height]
         cut = None if logits is None else heat_map(logits)[:, :height, :width]
         return _Level(

@@ -128,8 +128,11 @@ class SuperPoint(Parameters):
         except (OSError, ValueError) as error:
             raise bad_argument(function, str(error)) from error
         if model is not None:
-            wanted_shape = replace(ARCHITECTURES[model], norm="none")
-            got_shape = replace(loaded.network.architecture, norm="none", norm_eps=1e-5)
+            # A model is its sizes: published weights, without detail stages, are a "superpoint".
+            wanted_shape, got_shape = (
+                replace(a, norm="none", norm_eps=1e-5, detail_stages=0)
+                for a in (ARCHITECTURES[model], loaded.network.architecture)
+            )
             if got_shape != wanted_shape:
                 raise bad_argument(function, f"{weights} is no {model!r}: it is {got_shape}")
         self._settings = DetectionSettings()

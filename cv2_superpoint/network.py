@@ -8,10 +8,12 @@ Nothing here knows about files, devices or OpenCV.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 CELL = 8
@@ -42,6 +44,11 @@ class Architecture:
         ``"before"`` the activation (what we train), ``"after"`` it (some foreign weights).
     norm_eps
         The constant that batch normalisation adds to the variance.
+    stem_stride
+        1, or 2: the first stage sees squares of 2x2 pixels as four channels, at half resolution.
+    detail_stages
+        How many of the first stages have a say in which pixel of a cell is the point (see
+        :meth:`SuperPointNet.detect`); 0 in the paper.
     """
 
     widths: tuple[int, int, int, int] = (64, 64, 128, 128)
@@ -49,6 +56,8 @@ class Architecture:
     descriptor_dim: int = 256
     norm: Norm = "none"
     norm_eps: float = 1e-5
+    stem_stride: int = 1
+    detail_stages: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON types."""
@@ -73,12 +82,16 @@ class Architecture:
             raise ValueError(f"norm must be none, before or after, not {architecture.norm!r}")
         if type(architecture.norm_eps) is not float or not 0 < architecture.norm_eps < 1:
             raise ValueError(f"norm_eps must be between 0 and 1, not {architecture.norm_eps!r}")
+        if architecture.stem_stride not in (1, 2) or architecture.detail_stages not in range(4):
+            raise ValueError(f"stem_stride must be 1 or 2 and detail_stages 0 to 3, not {fields}")
         return architecture
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "superpoint": Architecture(),
-    "superpoint-lite": Architecture(widths=(8, 16, 32, 64), head_width=128),
+    "superpoint": Architecture(detail_stages=2),
+    "superpoint-lite": Architecture(
+        widths=(16, 16, 48, 64), head_width=96, stem_stride=2, detail_stages=3
+    ),
 }
 """The architectures that have a name, without batch normalisation."""
 
@@ -119,8 +132,10 @@ class SuperPointNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         norm, eps = architecture.norm, architecture.norm_eps
+        self.strides = (architecture.stem_stride, 2, 4, CELL)
+        self.fold = nn.PixelUnshuffle(architecture.stem_stride)
         stages: list[nn.Module] = []
-        channels = 1
+        channels = architecture.stem_stride**2
         for width in architecture.widths:
             stages.append(
                 nn.Sequential(
@@ -142,9 +157,15 @@ class SuperPointNet(nn.Module):
             ConvBlock(channels, head, 3, norm, eps),
             ConvBlock(head, architecture.descriptor_dim, 1, last, eps, relu=False),
         )
+        self.detail = nn.ModuleList(
+            ConvBlock(width, stride**2, 3, "none", eps, relu=False)
+            for width, stride in zip(
+                architecture.widths[: architecture.detail_stages], self.strides, strict=False
+            )
+        )
 
-    def encode(self, image: Tensor) -> Tensor:
-        """Return the shared features.
+    def encode(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return the features of every stage; both decoders go on from the last.
 
         Parameters
         ----------
@@ -153,13 +174,56 @@ class SuperPointNet(nn.Module):
 
         Returns
         -------
-        Tensor
-            ``(B, widths[3], H/8, W/8)``.
+        tuple of Tensor
+            ``(B, widths[i], H/s, W/s)`` with s = `stem_stride`, 2, 4, 8.
         """
-        x = image
-        for i, stage in enumerate(self.encoder):
-            x = stage(x if i == 0 else self.pool(x))
-        return x
+        x, before, features = self.fold(image), self.strides[0], []
+        for stage, stride in zip(self.encoder, self.strides, strict=True):
+            x = stage(self.pool(x) if stride > before else x)
+            features.append(x)
+            before = stride
+        return tuple(features)
+
+    def detect(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Return the raw output of the interest-point decoder.
+
+        The paper's decoder alone has to keep, through three poolings, which of 64 pixels it saw
+        the point at. Where the architecture has detail stages, each adds a map of full resolution
+        to the 64 logits: evidence of context and of place multiplies, as probabilities do.
+
+        Parameters
+        ----------
+        features
+            From :meth:`encode`.
+
+        Returns
+        -------
+        Tensor
+            ``(B, 65, H/8, W/8)``: the 64 pixels of each cell, row by row, then the dustbin.
+        """
+        logits: Tensor = self.detector(features[-1])
+        if not len(self.detail):
+            return logits
+        maps = zip(self.detail, features, self.strides, strict=False)
+        pixels = [F.pixel_shuffle(layer(x), stride) for layer, x, stride in maps]
+        cells = F.pixel_unshuffle(functools.reduce(torch.add, pixels), CELL)
+        return logits + F.pad(cells, (0, 0, 0, 0, 0, 1))  # nothing for the dustbin
+
+    def describe(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Return the raw output of the descriptor decoder.
+
+        Parameters
+        ----------
+        features
+            From :meth:`encode`.
+
+        Returns
+        -------
+        Tensor
+            ``(B, descriptor_dim, H/8, W/8)``, not normalised.
+        """
+        output: Tensor = self.descriptor(features[-1])
+        return output
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the raw outputs of both decoders.
@@ -177,7 +241,7 @@ class SuperPointNet(nn.Module):
             ``(B, descriptor_dim, H/8, W/8)``, not normalised.
         """
         features = self.encode(image)
-        return self.detector(features), self.descriptor(features)
+        return self.detect(features), self.describe(features)
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """The networks themselves: sizes, shapes, and batch normalisation folded away."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,16 +23,19 @@ def parameters(architecture: Architecture) -> int:
 
 def multiplications(architecture: Architecture) -> float:
     """Of one pixel of the image."""
-    channels, total = 1, 0.0
+    channels, total = architecture.stem_stride**2, 0.0
     for stage, width in enumerate(architecture.widths):
-        total += 9 * (channels * width + width * width) / 4**stage
+        stride = architecture.stem_stride if stage == 0 else 2**stage
+        total += 9 * (channels * width + width * width) / stride**2
+        total += 9 * width * (stage < architecture.detail_stages)
         channels = width
     head, rows = architecture.head_width, 65 + architecture.descriptor_dim
     return total + (2 * 9 * channels * head + head * rows) / 64
 
 
-def test_superpoint_is_the_papers():
-    architecture = ARCHITECTURES["superpoint"]
+def test_superpoint_is_the_papers_but_for_its_details():
+    architecture = replace(ARCHITECTURES["superpoint"], detail_stages=0)
+    assert architecture == Architecture()
     assert architecture.norm == "none"
     # By hand: encoder, then the detector, then the descriptor (weights and biases).
     pairs = [(1, 64), (64, 64), (64, 64), (64, 64), (64, 128), (128, 128), (128, 128), (128, 128)]
@@ -53,7 +57,9 @@ def test_superpoint_lite_is_an_order_of_magnitude_cheaper():
 def test_shapes_of_outputs(norm, batch, height, width):
     network = SuperPointNet(Architecture(**TINY, norm=norm)).eval()
     image = torch.rand(batch, 1, height, width)
-    assert network.encode(image).shape == (batch, 5, height // 8, width // 8)
+    for i, features in enumerate(network.encode(image)):
+        side = 2**i
+        assert features.shape == (batch, i + 2, height // side, width // side)
     logits, descriptors = network(image)
     assert logits.shape == (batch, 65, height // 8, width // 8)
     assert descriptors.shape == (batch, 7, height // 8, width // 8)
@@ -63,6 +69,49 @@ def test_shapes_of_outputs(norm, batch, height, width):
 def test_named_architectures_have_descriptors_of_256(name):
     _, descriptors = SuperPointNet(ARCHITECTURES[name]).eval()(torch.rand(1, 1, 16, 16))
     assert descriptors.shape == (1, 256, 2, 2)
+
+
+DETAILED = [{"stem_stride": s, "detail_stages": d} for s in (1, 2) for d in (0, 1, 2, 3)]
+
+
+@pytest.mark.parametrize("fields", DETAILED, ids=str)
+def test_stems_and_details_change_no_shape(fields):
+    network = SuperPointNet(Architecture(**TINY, **fields)).eval()
+    image = torch.rand(2, 1, 24, 40)
+    features = network.encode(image)
+    assert features[0].shape[2:] == (24 // fields["stem_stride"], 40 // fields["stem_stride"])
+    logits, descriptors = network(image)
+    assert logits.shape == (2, 65, 3, 5)
+    assert descriptors.shape == (2, 7, 3, 5)
+
+
+@pytest.mark.parametrize("stem", [1, 2])
+def test_details_add_to_the_pixels_they_lie_on_and_not_to_the_dustbin(stem):
+    torch.manual_seed(0)
+    fields = {"stem_stride": stem, "detail_stages": 3}
+    network = SuperPointNet(Architecture(**TINY, **fields)).eval()
+    features = network.encode(torch.rand(1, 1, 16, 24))
+    with torch.no_grad():
+        added = (network.detect(features) - network.detector(features[-1]))[0].numpy()
+        maps = [layer(x)[0].numpy() for layer, x in zip(network.detail, features, strict=False)]
+    assert not added[64].any()
+    for y in range(16):
+        for x in range(24):
+            wanted = 0
+            for of_stage, stride in zip(maps, (stem, 2, 4), strict=True):
+                channel = (y % stride) * stride + x % stride
+                wanted += of_stage[channel, y // stride, x // stride]
+            got = added[(y % 8) * 8 + x % 8, y // 8, x // 8]
+            assert got == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_folded_stem_sees_every_pixel():
+    network = SuperPointNet(Architecture(**TINY, stem_stride=2)).eval()
+    for parameter in network.encoder.parameters():  # no ReLU is ever shut
+        torch.nn.init.ones_(parameter)
+    image = torch.rand(1, 1, 8, 8, requires_grad=True)
+    network.encode(image)[0].square().sum().backward()
+    assert (image.grad != 0).all()
 
 
 def test_outputs_are_not_rectified():
@@ -75,7 +124,7 @@ def test_outputs_are_not_rectified():
 
 @pytest.mark.parametrize("norm", ["none", "before", "after"])
 def test_architectures_go_through_json(norm):
-    architecture = Architecture(**TINY, norm=norm, norm_eps=1e-3)
+    architecture = Architecture(**TINY, norm=norm, norm_eps=1e-3, stem_stride=2, detail_stages=3)
     fields = json.loads(json.dumps(architecture.to_dict()))
     assert Architecture.from_dict(fields) == architecture
 
@@ -94,6 +143,10 @@ def test_architectures_go_through_json(norm):
         {"norm": "sideways"},
         {"norm_eps": "much"},
         {"norm_eps": -1.0},
+        {"stem_stride": 3},
+        {"stem_stride": "2"},
+        {"detail_stages": 4},
+        {"detail_stages": [1]},
         {"unknown": 1},
     ],
     ids=str,
@@ -117,7 +170,8 @@ def with_random_norms(architecture: Architecture) -> SuperPointNet:
 
 @pytest.mark.parametrize("eps", [1e-5, 1e-1])
 def test_folding_changes_nothing_but_the_norms(eps):
-    network = with_random_norms(Architecture(**TINY, norm="before", norm_eps=eps)).eval()
+    fields = {"stem_stride": 2, "detail_stages": 2}
+    network = with_random_norms(Architecture(**TINY, **fields, norm="before", norm_eps=eps)).eval()
     folded = fold_batch_norm(network)
     assert folded.architecture.norm == "none"
     assert not folded.training

@@ -19,11 +19,15 @@ from tqdm import tqdm
 from cv2_superpoint.detection import heat_map, max_filter, non_maximum_suppression, refine_subpixel
 from cv2_superpoint.network import CELL, SuperPointNet
 
+from . import checkpoints
 from .homography import HomographyRange, sample_homographies, warp
 from .images import ImageStore
 from .presets import AdaptationSettings
 
 Detect = Callable[[Tensor], Tensor]
+
+CHUNK = 100
+"""Images labelled between two writes."""
 
 RANGES = HomographyRange(
     rotation=60.0, scale_min=0.7, scale_max=1.5, stretch=0.3, perspective=0.25, translation=0.15
@@ -105,53 +109,89 @@ def label_images(
 ) -> None:
     """Label the first ``settings.images`` images and write them to one compressed file.
 
-    Each process labels its share; the file holds ``points`` (all images one after the other)
-    and ``counts``.
+    The file holds ``points`` (all images one after the other), ``counts``, and ``source``, which
+    tells the weights, settings and images they came from. The processes share the work in chunks,
+    each of which is kept in a file beside it until all are done; what exists is not done again.
 
     Parameters
     ----------
     fabric
         Gives device and processes.
     network
-        In evaluation mode, on the device.
+        Put into evaluation mode, on the device.
     store
         The photographs.
     settings
         Number of images, copies, threshold.
     out
         The ``.npz`` to write.
+
+    Raises
+    ------
+    ValueError
+        If the file exists, but its labels come from other weights, settings or images.
     """
+    network.eval().to(fabric.device)
+    source = f"{checkpoints.fingerprint(network)} {settings} {len(store)} {store.names[0]}"
+    if out.exists():
+        _read(out, source)
+        return
 
     def detect(images: Tensor) -> Tensor:
         with fabric.autocast():
-            return network.detector(network.encode(images))
+            return network.detect(network.encode(images))
 
     count = min(settings.images or len(store), len(store))
-    mine = range(fabric.global_rank, count, fabric.world_size)
-    labels = []
-    bar = tqdm(mine, desc="adapt", unit="img", disable=fabric.global_rank > 0, mininterval=5)
-    for done, i in enumerate(bar, 1):
-        labels.append(pseudo_labels(detect, store[i], settings, fabric.device))
-        if done % 50 == 0:
-            bar.set_postfix(points=sum(map(len, labels)) / done)
-    part = out.with_suffix(f".{fabric.global_rank}.npz")
-    _write(part, labels)
+    chunks = {out.with_suffix(f".{i:06d}.npz"): i for i in range(0, count, CHUNK)}
+    mine = list(chunks.items())[fabric.global_rank :: fabric.world_size]
+    total = sum(min(CHUNK, count - i) for _, i in mine)
+    with tqdm(
+        total=total, desc=out.stem, unit="img", disable=fabric.global_rank > 0, mininterval=5
+    ) as bar:
+        for path, start in mine:
+            wanted = range(start, min(start + CHUNK, count))
+            if not path.exists():
+                labels = []
+                for i in wanted:
+                    labels.append(pseudo_labels(detect, store[i], settings, fabric.device))
+                    bar.update()
+                bar.set_postfix(points=sum(map(len, labels)) / len(labels))
+                _write(path, labels, source)
+            else:
+                _read(path, source)
+                bar.update(len(wanted))
     fabric.barrier()
     if fabric.is_global_zero:
-        parts = [read_labels(out.with_suffix(f".{r}.npz")) for r in range(fabric.world_size)]
-        _write(out, [parts[i % fabric.world_size][i // fabric.world_size] for i in range(count)])
-        for rank in range(fabric.world_size):
-            out.with_suffix(f".{rank}.npz").unlink()
+        _write(out, [points for path in chunks for points in _read(path, source)], source)
+        for path in chunks:
+            path.unlink()
     fabric.barrier()
 
 
-def _write(path: Path, labels: list[npt.NDArray[np.float32]]) -> None:
+def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str) -> None:
     counts = np.array([len(points) for points in labels])
     points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
-    np.savez_compressed(path, points=points, counts=counts)
+    partial = path.with_suffix(".partial.npz")
+    np.savez_compressed(partial, points=points, counts=counts, source=np.array(source))
+    partial.replace(path)
+
+
+def _read(path: Path, source: str) -> list[npt.NDArray[np.float32]]:
+    with np.load(path) as data:
+        if str(data["source"]) != source:
+            raise ValueError(f"{path} holds labels of other weights, settings or images")
+        return np.split(data["points"], np.cumsum(data["counts"])[:-1])
 
 
 def read_labels(path: Path) -> list[npt.NDArray[np.float32]]:
-    """Return one ``(N, 2)`` array of ``(x, y)`` pixels per image from a file of labels."""
+    """Return one ``(N, 2)`` array of ``(x, y)`` pixels per image from a file of labels.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run adapt first")
     with np.load(path) as data:
         return np.split(data["points"], np.cumsum(data["counts"])[:-1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
 from .presets import Settings
 
 
-def export(checkpoint: Path, out: Path, settings: Settings, metrics: Path | None = None) -> Path:
+def export(checkpoint: Path, out: Path, settings: Settings) -> Path:
     """Fold batch normalisation and write ``out/MODEL.safetensors``.
 
     Parameters
@@ -25,8 +24,6 @@ def export(checkpoint: Path, out: Path, settings: Settings, metrics: Path | None
         Folder to write to.
     settings
         Of the run; kept in the file's header.
-    metrics
-        JSON object of figures measured with these weights; kept there as well.
 
     Returns
     -------
@@ -37,10 +34,7 @@ def export(checkpoint: Path, out: Path, settings: Settings, metrics: Path | None
     network = SuperPointNet(Architecture.from_dict(state["architecture"]))
     network.load_state_dict(state["network"])
     training = {"stage": checkpoint.stem, "iterations": state["step"], "settings": asdict(settings)}
-    metadata = {"training": training}
-    if metrics is not None:
-        metadata["metrics"] = json.loads(metrics.read_text())
-    folded = Checkpoint(fold_batch_norm(network.eval()), metadata)
+    folded = Checkpoint(fold_batch_norm(network.eval()), {"training": training})
     path = out / f"{settings.model}.safetensors"
     path.write_bytes(serialise(folded))
     return path

@@ -102,9 +102,16 @@ class ImageStore:
     ----------
     folder
         Where they were packed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If they were not.
     """
 
     def __init__(self, folder: Path) -> None:
+        if not (folder / "index.json").exists():
+            raise FileNotFoundError(f"no packed images in {folder}: give --images DIR|TAR...")
         index = json.loads((folder / "index.json").read_text())
         self.names: list[str] = index["names"]
         self.sizes = np.array(index["sizes"], np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,21 @@ from tqdm import tqdm
 
 from cv2_superpoint.network import SuperPointNet
 
+from . import checkpoints
+from .datasets import Batch
 from .presets import FitSettings
 
 log = logging.getLogger(__name__)
 
 Losses = dict[str, Tensor]
-Step = Callable[[Callable[[Tensor], tuple[Tensor, Tensor]], int, np.random.Generator], Losses]
-"""From the wrapped network, this process' batch size and chance to losses: ``loss`` and others."""
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
+Step = Callable[[Forward, Batch], Losses]
+"""From the wrapped network and a batch on the device to losses: ``loss`` and others."""
+Batches = Callable[[list[int], int], Iterator[Batch]]
+"""From a seed and this process' share of the batch to endless batches."""
 
 CHECKPOINT_SECONDS = 120.0
+REPORT_ITERATIONS = 20
 
 
 def _rate(step: int, settings: FitSettings) -> float:
@@ -36,15 +42,22 @@ def _rate(step: int, settings: FitSettings) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
+def hardware(device: torch.device) -> str:
+    """Return the name of a GPU, or of the processor."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{torch.backends.cpu.get_cpu_capability()} CPU thread"
+
+
 def fit(
     fabric: Fabric,
     network: SuperPointNet,
     parameters: list[torch.nn.Parameter],
     step: Step,
+    batches: Batches,
     settings: FitSettings,
     seed: int,
-    name: str,
-    out: Path,
+    checkpoint: Path,
 ) -> None:
     """Train `parameters` of `network` in place, going on from the stage's checkpoint if any.
 
@@ -57,88 +70,107 @@ def fit(
     parameters
         Which of its parameters learn; the others keep their values.
     step
-        Makes a batch and returns its losses.
+        Turns a batch on the device into losses.
+    batches
+        Makes the batches.
     settings
         Iterations, batch, rate.
     seed
         Of the run. What is drawn differs by stage, process and the iteration it goes on from.
-    name
-        Of the stage: names its checkpoint and its curves.
-    out
-        Folder of checkpoints (``name.ckpt``) and TensorBoard curves (``curves/name``).
+    checkpoint
+        File to go on from and to write; its stem names the stage, and its TensorBoard curves
+        (``curves/STEM``, beside it).
 
     Raises
     ------
     ValueError
         If the checkpoint is of another architecture.
+    FloatingPointError
+        If the loss is no longer finite; the checkpoint is not overwritten then.
+    OSError
+        If a checkpoint cannot be written.
     """
+    name, on_gpu = checkpoint.stem, fabric.device.type == "cuda"
     learning = set(parameters)
     for parameter in network.parameters():
         parameter.requires_grad_(parameter in learning)
     network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=1e-4)
-    path, start = out / f"{name}.ckpt", 0
-    if path.exists():
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["architecture"] != network.architecture.to_dict():
-            raise ValueError(f"{path} is of another architecture: {state['architecture']}")
-        network.load_state_dict(state["network"])
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, weight_decay=1e-4, fused=on_gpu
+    )
+    start, seconds = 0, 0.0
+    means: dict[str, float] = {}
+    if checkpoint.exists():
+        state = checkpoints.restore(network, checkpoint)
         optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
+        start, seconds = state["step"], state["history"]["seconds"]
         log.info("%s goes on from iteration %d", name, start)
     if start >= settings.iterations:
         return
     module, wrapped = fabric.setup(network, optimizer)
-    rng = np.random.default_rng([seed, *name.encode(), start, fabric.global_rank])
-    torch.manual_seed(int(rng.integers(1 << 62)))
+    seeds = [seed, *name.encode(), start, fabric.global_rank]
+    torch.manual_seed(int(np.random.default_rng(seeds).integers(1 << 62)))
+    source = batches(seeds, max(1, settings.batch // fabric.world_size))
 
     def save(done: int) -> None:
         if fabric.is_global_zero:
-            partial = path.with_suffix(".partial")
-            torch.save(
-                {
-                    "architecture": network.architecture.to_dict(),
-                    "network": network.state_dict(),
-                    "optimizer": wrapped.optimizer.state_dict(),
-                    "step": done,
-                },
-                partial,
-            )
-            partial.replace(path)
+            history = {
+                "hardware": f"{fabric.world_size} x {hardware(fabric.device)}",
+                "seconds": seconds + time.monotonic() - started,
+                "losses": means,
+            }
+            optimizer_state = wrapped.optimizer.state_dict()
+            checkpoints.write(checkpoint, network, done, optimizer_state, history)
 
-    writer = SummaryWriter(out / "curves" / name) if fabric.is_global_zero else None
-    share = max(1, settings.batch // fabric.world_size)
+    curves = checkpoint.parent / "curves" / name
+    writer = SummaryWriter(curves) if fabric.is_global_zero else None
     bar = tqdm(
         total=settings.iterations, initial=start, desc=name, disable=writer is None, mininterval=5
     )
-    means: dict[str, float] = {}
-    saved, done = time.monotonic(), start
+    sums: Losses = {}
+    saved = began = started = time.monotonic()
+    waited, done, reported, healthy = 0.0, start, start, True
     try:
         for i in range(start, settings.iterations):
             for group in wrapped.param_groups:
                 group["lr"] = settings.learning_rate * _rate(i, settings)
-            losses = step(module, share, rng)
+            asked = time.monotonic()
+            made = next(source)
+            waited += time.monotonic() - asked
+            batch = Batch(*(t.to(fabric.device, non_blocking=True) for t in made))
+            losses = step(module, batch)
             wrapped.zero_grad(set_to_none=True)
             fabric.backward(losses["loss"])
             fabric.clip_gradients(module, wrapped, max_norm=5.0)
             wrapped.step()
             done = i + 1
             bar.update()
+            # Sums stay on the device: reading a value would make the GPU wait for the CPU.
             for key, value in losses.items():
-                now = float(value.detach())
-                means[key] = 0.98 * means.get(key, now) + 0.02 * now
-            if writer and done % 20 == 0:
-                rate = settings.batch * bar.format_dict["rate"] if bar.format_dict["rate"] else 0
-                bar.set_postfix({k: f"{v:.3f}" for k, v in means.items()}, refresh=False)
-                for key, mean in means.items():
-                    writer.add_scalar(key, mean, done)
-                writer.add_scalar("images_per_second", rate, done)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                save(done)
-                saved = time.monotonic()
+                sums[key] = sums.get(key, 0) + value.detach()
+            if done % REPORT_ITERATIONS == 0 or done == settings.iterations:
+                count, reported = done - reported, done
+                means = {key: float(total) / count for key, total in sums.items()}
+                healthy = math.isfinite(means["loss"])
+                if not healthy:
+                    raise FloatingPointError(
+                        f"the loss of {name} at iteration {done} is not finite"
+                    )
+                now = time.monotonic()
+                means["images_per_second"] = settings.batch * count / (now - began)
+                means["waiting"] = waited / (now - began)
+                sums, waited, began = {}, 0.0, now
+                if writer:
+                    bar.set_postfix({k: f"{v:.3g}" for k, v in means.items()}, refresh=False)
+                    for key, mean in means.items():
+                        writer.add_scalar(key, mean, done)
+                if now - saved > CHECKPOINT_SECONDS:
+                    save(done)
+                    saved = time.monotonic()
     finally:  # Ctrl-C saves as well
-        save(done)
         bar.close()
         if writer:
             writer.close()
+        if healthy:
+            save(done)
     fabric.barrier()

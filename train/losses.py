@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cv2_superpoint.detection import non_maximum_suppression, refine_subpixel
 from cv2_superpoint.network import CELL
+
+from .homography import pixel_grid, transform
 
 
 def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> Tensor:
@@ -118,3 +121,120 @@ def info_nce_loss(
     ]
     right = (similarity.argmax(2) == target) & present
     return (losses[0] + losses[1]) / 2, right.sum() / count
+
+
+def hinge_loss(
+    maps: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    first_to_second: Tensor,
+    positive_weight: float,
+    positive_margin: float = 1.0,
+    negative_margin: float = 0.2,
+) -> Tensor:
+    """Return the paper's descriptor loss over all pairs of cells (equations 4 to 6).
+
+    Parameters
+    ----------
+    maps
+        ``(B, D, h, w)`` descriptors of the first and the second view, not normalised.
+    valid
+        ``(B, 8 h, 8 w)`` bool pixels of each; a cell counts if all of its pixels do.
+    first_to_second
+        ``(B, 3, 3)``, pixels.
+    positive_weight
+        The paper's lambda_d: corresponding pairs are few against the others.
+    positive_margin, negative_margin
+        The paper's m_p and m_n.
+
+    Returns
+    -------
+    Tensor
+        Scalar: the mean over the pairs of cells that count.
+    """
+    height, width = maps[0].shape[2:]
+    centres = pixel_grid((height, width), maps[0].device) * CELL + (CELL - 1) / 2
+    moved = transform(centres.expand(len(first_to_second), -1, -1), first_to_second)
+    moved = moved.nan_to_num(posinf=1e6)
+    same = torch.cdist(moved, centres.expand_as(moved)) <= CELL
+    first, second = (F.normalize(m.float().flatten(2), dim=1) for m in maps)
+    similarity = first.transpose(1, 2) @ second
+    loss = torch.where(
+        same,
+        positive_weight * (positive_margin - similarity).clamp_min(0),
+        (similarity - negative_margin).clamp_min(0),
+    )
+    here, there = (-F.max_pool2d(-v[:, None].float(), CELL).flatten(1) for v in valid)
+    counted = here[:, :, None] * there[:, None]
+    return (loss * counted).sum() / counted.sum().clamp_min(1)
+
+
+def _strongest_peaks(
+    heat: Tensor, valid: Tensor, count: int, threshold: float
+) -> tuple[Tensor, Tensor]:
+    """Return the refined peaks of heat maps as inference finds them: ``(B, K, 2)``, present."""
+    batch, _, width = heat.shape
+    with torch.no_grad():
+        kept = non_maximum_suppression(heat, threshold, CELL // 2) & valid
+        value, place = (heat * kept).flatten(1).topk(count, dim=1)
+    index = torch.stack([place // width, place % width], dim=-1)
+    image = torch.arange(batch, device=heat.device)[:, None, None].expand(-1, count, 1)
+    xy, _ = refine_subpixel(heat, torch.cat([image, index], dim=-1).reshape(-1, 3))
+    return xy.reshape(batch, count, 2), value > 0
+
+
+def reprojection_loss(
+    heat: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    first_to_second: Tensor,
+    count: int = 128,
+    threshold: float = 0.01,
+    radius: float = 3.0,
+) -> Tensor:
+    """Return the mean distance between what the two views of a pair call the same point.
+
+    Trains the localisation that users get, peak and sub-pixel refinement included, without
+    labels: each keypoint, moved to the other view, is drawn to the nearest keypoint there. The
+    idea is ALIKE's (arXiv 2112.02906, section III-D), here on SuperPoint's heat map.
+
+    Parameters
+    ----------
+    heat
+        ``(B, H, W)`` of the first and the second view.
+    valid
+        ``(B, H, W)`` bool of each.
+    first_to_second
+        ``(B, 3, 3)``, pixels.
+    count
+        Keypoints per view, the strongest.
+    threshold
+        Least heat of a keypoint.
+    radius
+        Pixels beyond which two keypoints are not the same point.
+
+    Returns
+    -------
+    Tensor
+        Scalar, pixels.
+    """
+    points, present = zip(
+        *(_strongest_peaks(h, v, count, threshold) for h, v in zip(heat, valid, strict=True)),
+        strict=True,
+    )
+    total, pairs = heat[0].new_zeros(()), heat[0].new_zeros(())
+    for here, there, homography in (
+        (0, 1, first_to_second),
+        (1, 0, torch.linalg.inv(first_to_second)),
+    ):
+        moved = transform(points[here], homography)
+        moved = moved.where(
+            present[here][..., None] & moved.isfinite(), torch.full_like(moved, -1e4)
+        )
+        offset = moved[:, :, None] - points[there][:, None]
+        # The square root has no slope at zero.
+        distance = (offset.square().sum(-1) + 1e-4).sqrt()
+        distance = distance.masked_fill(~present[there][:, None], torch.inf)
+        nearest = distance.min(2).values
+        same = nearest < radius
+        total = total + nearest.where(same, torch.zeros_like(nearest)).sum()
+        pairs = pairs + same.sum()
+    return total / pairs.clamp_min(1)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
+
+from cv2_superpoint.network import ARCHITECTURES as NAMED
+from cv2_superpoint.network import Architecture
 
 from .homography import HomographyRange
 
 FOLDER = Path(__file__).parent / "presets"
+
+ARCHITECTURES: dict[str, Architecture] = {**NAMED, "superpoint-paper": Architecture()}
+"""What can be trained: the package's models, and the paper's network to the letter."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,14 @@ class JointSettings:
         Weight of "no point" in the detector's loss.
     descriptor_weight
         Weight of the descriptor's loss against the detector's.
+    descriptor_loss
+        ``"info_nce"``: sampled correspondences, double softmax; ``"hinge"``: the paper's.
     temperature
         Of the InfoNCE loss.
+    positive_weight
+        Of the hinge loss (the paper's lambda_d).
+    reprojection_weight
+        Weight of the distance, in pixels, between the two views' keypoints; 0 in the paper.
     correspondences
         Descriptors compared per pair; half at labelled points, half anywhere.
     safe_radius
@@ -81,7 +94,10 @@ class JointSettings:
     second: HomographyRange
     dustbin_weight: float = 0.5
     descriptor_weight: float = 1.0
+    descriptor_loss: Literal["info_nce", "hinge"] = "info_nce"
     temperature: float = 0.07
+    positive_weight: float = 250.0
+    reprojection_weight: float = 0.0
     correspondences: int = 192
     safe_radius: float = 6.0
 
@@ -100,7 +116,11 @@ class Settings:
         Processes (CPU) or GPUs.
     precision
         Lightning Fabric's name of the arithmetic, such as ``bf16-mixed``.
-    magicpoint, adaptation, joint_fit, joint
+    workers
+        Loader processes beside each training process; 0: none.
+    rounds
+        How often photographs are labelled; between two rounds the detector learns the labels.
+    magicpoint, adaptation, retrain, joint_fit, joint
         The stages.
     shapes_view
         Range of the views of Synthetic Shapes.
@@ -110,8 +130,11 @@ class Settings:
     seed: int
     devices: int
     precision: str
+    workers: int
+    rounds: int
     magicpoint: FitSettings
     adaptation: AdaptationSettings
+    retrain: FitSettings
     joint_fit: FitSettings
     joint: JointSettings
     shapes_view: HomographyRange = field(
