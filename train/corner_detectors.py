@@ -1,4 +1,4 @@
-"""Corner detectors to compare: a network with the package's decoding, and OpenCV's classical ones."""
+"""Corner detectors to compare: a network with the package's decoding, and OpenCV's own."""
 
 from __future__ import annotations
 

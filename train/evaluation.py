@@ -3,7 +3,8 @@
 The evaluation of arXiv 1712.07629, section 4.2, and appendices A and B. The protocol here:
 
 - The test set is drawn by :mod:`train.shapes` from fixed seeds: equally many pictures of each
-  figure, once as they are drawn and once with :func:`train.noise.add_noise`. All detectors see the same ones.
+  figure, once as they are drawn and once with :func:`train.noise.add_noise`. All detectors see
+  the same ones.
 - Every detector gives all its points with their scores, after non-maximum suppression of 4 pixels.
 - A point is correct within 4 pixels of a corner (appendix A, equation 11; the 4 is from the
   authors' earlier arXiv 1707.07410). Each corner is found once, by the strongest point: it takes

@@ -12,8 +12,8 @@ from .shapes import Image, Rng
 def add_noise(rng: Rng, image: Image) -> Image:
     """Return the picture as a poor camera might have taken it; corners stay where they are.
 
-    In this order, each with an even chance and a random strength: light (contrast 0.5 to 1.2,
-    brightness -40 to 40), a soft shadow over an ellipse, blur (Gaussian, sigma up to 1.5 pixels,
+    In this order, each with an even chance and a random strength: light (contrast times 0.4
+    to 1, at any brightness that keeps the range), a soft shadow over an ellipse, blur (Gaussian, sigma up to 1.5 pixels,
     or motion over 3 to 7), speckle (multiplicative, sigma up to 0.25), Gaussian noise (sigma up
     to 25 grey levels), salt and pepper (up to 1% of the pixels). The paper's appendix B tells eight
     kinds of noise apart, but neither defines them nor gives their strengths.
@@ -29,8 +29,8 @@ def add_noise(rng: Rng, image: Image) -> Image:
     values = image.astype(np.float32)
     light, shadow, blur, speckle, gaussian, salt = rng.random(6) < 0.5
     if light:
-        mean = values.mean()
-        values = (values - mean) * rng.uniform(0.5, 1.2) + mean + rng.uniform(-40, 40)
+        contrast = rng.uniform(0.4, 1)
+        values = values * contrast + rng.uniform(0, 255 * (1 - contrast))
     if shadow:
         mask = np.zeros(image.shape, np.float32)
         centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
