@@ -12,11 +12,11 @@ from .shapes import Image, Rng
 def add_noise(rng: Rng, image: Image) -> Image:
     """Return the picture as a poor camera might have taken it; corners stay where they are.
 
-    In this order, each with an even chance and a random strength: light (contrast times 0.4
-    to 1, at any brightness that keeps the range), a soft shadow over an ellipse, blur (Gaussian, sigma up to 1.5 pixels,
-    or motion over 3 to 7), speckle (multiplicative, sigma up to 0.25), Gaussian noise (sigma up
-    to 25 grey levels), salt and pepper (up to 1% of the pixels). The paper's appendix B tells eight
-    kinds of noise apart, but neither defines them nor gives their strengths.
+    In this order, each with an even chance and a random strength: light (contrast times 0.4 to 1,
+    at any brightness that keeps the range), a soft shadow over an ellipse, blur (Gaussian, sigma up
+    to 1.5 pixels, or motion over 3 to 7), speckle (multiplicative, sigma up to 0.25), Gaussian
+    noise (sigma up to 25 grey levels), salt and pepper (up to 1% of the pixels). The paper's
+    appendix B tells eight kinds of noise apart, but neither defines them nor gives their strengths.
 
     Parameters
     ----------
