@@ -18,6 +18,7 @@ Picture = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.floating]
 
 _GREEN, _RED, _WHITE = (80, 220, 60), (60, 60, 240), (255, 255, 255)
+_GROUND = 60  # grey level around the pictures
 _GAP = 8  # pixels between the pictures of a sheet
 _BAR = 30  # height of a caption
 _SUBPIXEL = 4  # OpenCV's drawing functions take positions in units of 1 / 2**_SUBPIXEL pixel
@@ -42,8 +43,8 @@ def mark_points(image: Picture, points: Points, zoom: int = 3) -> Picture:
     """
     picture = _enlarge(image, zoom)
     for x, y in _fixed(_enlarged(points, zoom)):
-        for colour, thickness in (((0, 0, 0), 3), (_GREEN, 1)):  # an outline, for light grounds
-            place, radius = (int(x), int(y)), 4 << _SUBPIXEL
+        for colour, thickness in (((0, 0, 0), 4), (_GREEN, 2)):  # an outline, for light grounds
+            place, radius = (int(x), int(y)), 5 << _SUBPIXEL
             cv2.circle(picture, place, radius, colour, thickness, cv2.LINE_AA, _SUBPIXEL)
     return picture
 
@@ -63,7 +64,7 @@ def _fixed(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
 
 
 def _caption(picture: Picture, text: str) -> Picture:
-    bar = np.full((_BAR, picture.shape[1], 3), 30, np.uint8)
+    bar = np.full((_BAR, picture.shape[1], 3), _GROUND, np.uint8)
     place = (_GAP, _BAR - 10)
     cv2.putText(bar, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, _WHITE, 1, cv2.LINE_AA)
     return np.vstack([bar, picture])
@@ -72,9 +73,10 @@ def _caption(picture: Picture, text: str) -> Picture:
 def grid(pictures: Sequence[Picture], columns: int) -> Picture:
     """Lay BGR pictures out row by row, each cell as large as the largest of them."""
     height, width = (max(p.shape[axis] for p in pictures) for axis in (0, 1))
-    rows = -(-len(pictures) // columns)
     columns = min(columns, len(pictures))
-    sheet = np.zeros((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3), np.uint8)
+    rows = -(-len(pictures) // columns)
+    shape = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3)
+    sheet = np.full(shape, _GROUND, np.uint8)
     for i, picture in enumerate(pictures):
         top, left = (i // columns) * (height + _GAP), (i % columns) * (width + _GAP)
         sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
@@ -123,7 +125,7 @@ def labels_sheet(
 
 
 def adaptation_sheet(
-    images: Sequence[Picture], points: Mapping[int, Sequence[Points]], zoom: int = 3
+    images: Sequence[Picture], points: Mapping[int, Sequence[Points]], zoom: int = 2
 ) -> Picture:
     """Return what Homographic Adaptation finds with few and with many copies, side by side.
 
