@@ -261,24 +261,28 @@ def format_table(rows: Sequence[Row]) -> str:
 
 
 def run(
-    logits: Callable[[Tensor], Tensor],
+    networks: Mapping[str, Callable[[Tensor], Tensor]],
     device: torch.device,
     out: Path,
     pictures: int = 100,
     size: tuple[int, int] = (120, 160),
 ) -> list[Row]:
-    """Evaluate a network beside FAST, Harris and Shi-Tomasi; print the table, write it as JSON.
+    """Evaluate networks beside FAST, Harris and Shi-Tomasi; print the table, write it as JSON.
 
     Parameters
     ----------
-    logits, device
-        As for :func:`network_detector`.
+    networks
+        By name, from ``(1, 1, H, W)`` grey in [0, 1] to ``(1, 65, H/8, W/8)`` logits, in
+        evaluation mode.
+    device
+        Of the networks.
     out
         The ``.json`` to write.
     pictures, size
         As for :func:`evaluate`; sides multiples of 8.
     """
-    rows = evaluate({"SuperPoint": network_detector(logits, device), **CLASSICAL}, pictures, size)
+    ours = {name: network_detector(logits, device) for name, logits in networks.items()}
+    rows = evaluate({**ours, **CLASSICAL}, pictures, size)
     protocol: dict[str, float] = {
         "pictures_per_figure": pictures,
         "height": size[0],

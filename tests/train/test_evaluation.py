@@ -178,8 +178,8 @@ def test_run_writes_what_it_prints(tmp_path, capsys):
     def logits(images):
         return torch.nn.functional.conv2d(images, weight, stride=8)
 
-    rows = run(logits, torch.device("cpu"), tmp_path / "evaluation.json", 1, SIZE)
+    rows = run({"mine": logits}, torch.device("cpu"), tmp_path / "evaluation.json", 1, SIZE)
     written = json.loads((tmp_path / "evaluation.json").read_text())
-    assert [row["detector"] for row in written["rows"][::2]] == ["SuperPoint", *CLASSICAL]
+    assert [row["detector"] for row in written["rows"][::2]] == ["mine", *CLASSICAL]
     assert written["rows"][0]["mean_average_precision"] == rows[0].mean_average_precision
     assert format_table(rows) in capsys.readouterr().out
