@@ -16,8 +16,9 @@ The evaluation of arXiv 1712.07629, section 4.2, and appendices A and B. The pro
   (equation 12).
 - False alarms: points with at least this score per picture of the figures without corners.
 
-The paper says neither how its noise was made nor what two points at one corner count, and its
-figures are other drawings: compare the rows of one table, not with the paper's.
+Equation 11 alone would call a second point at the same corner correct as well. The paper does not
+say how its noise was made, and its figures are other drawings: compare the rows of one table, not
+with the paper's (table 5).
 """
 
 from __future__ import annotations
