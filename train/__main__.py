@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from jsonargparse import ArgumentParser
 from lightning.fabric import Fabric
+from lightning.fabric.utilities import rank_zero_only
+from torch import Tensor
 
 from cv2_superpoint.network import SuperPointNet
 
-from . import checkpoints
+from . import checkpoints, evaluation
 from .adaptation import label_images
 from .export import export
+from .files import UserError
 from .images import ImageStore, pack
 from .presets import ARCHITECTURES, FOLDER, Settings
+from .previews import shapes_preview
+from .sheets import adaptation_preview, labels_preview, matches_preview
 from .stages import retrain, train_joint, train_magicpoint
 
 STAGES = ("magicpoint", "adapt", "retrain", "joint", "export")
+LOOKING = ("shapes", "evaluate")  # no part of "all"
 
 
 def _parser(preset: str) -> ArgumentParser:
@@ -28,7 +35,10 @@ def _parser(preset: str) -> ArgumentParser:
         prog="python -m train", default_config_files=[FOLDER / f"{preset}.yaml"]
     )
     parser.add_argument(
-        "stage", choices=(*STAGES, "all"), help="what to do; all: one after the other"
+        "stage",
+        choices=(*STAGES, "all", *LOOKING),
+        help="what to do; all: those before it, one after the other; shapes: a sheet of Synthetic "
+        "Shapes; evaluate: the detectors of the checkpoints on them",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
     parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
@@ -45,7 +55,16 @@ def _parser(preset: str) -> ArgumentParser:
 
 
 def main() -> None:
-    """Run one stage, or all of them."""
+    """Run one stage, or all of them; what the user can mend is said in one line."""
+    try:
+        _main()
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # the shells' status of an interrupted command
+    except (OSError, FloatingPointError, UserError) as error:
+        raise SystemExit(f"python -m train: {error}") from error
+
+
+def _main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     first = argparse.ArgumentParser(add_help=False)
     first.add_argument("--preset", default="cpu-1h")
@@ -54,6 +73,18 @@ def main() -> None:
     chosen = parser.instantiate(arguments)
     fields = Settings.__dataclass_fields__
     settings = Settings(**{name: chosen[name] for name in fields})
+    out: Path = chosen.out
+    out.mkdir(parents=True, exist_ok=True)
+    if chosen.stage == "shapes":
+        size = (settings.magicpoint.height, settings.magicpoint.width)
+        shapes_preview(out / "shapes.png", settings.seed, size)
+        return
+    plan = _plan(chosen.stage, chosen.round, settings.rounds, chosen.init)
+    if rank_zero_only.rank == 0:  # before the others wait for it
+        if chosen.images:
+            pack(chosen.images, out / "images")
+        if {"adapt", "retrain", "joint"} & {stage for stage, _ in plan}:
+            ImageStore(out / "images")  # says what is missing before anything is trained
 
     on_gpu = torch.cuda.is_available()
     if not on_gpu:
@@ -66,27 +97,15 @@ def main() -> None:
     )
     fabric.launch()
     fabric.seed_everything(settings.seed)
-    out: Path = chosen.out
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if chosen.images and fabric.is_global_zero:
-            pack(chosen.images, out / "images")
-        fabric.barrier()
-        for stage, number in _plan(chosen.stage, chosen.round, settings.rounds, chosen.init):
-            _run(fabric, stage, number, settings, chosen.init, out)
-    except (OSError, ValueError, FloatingPointError) as error:
-        raise SystemExit(f"{parser.prog}: {error}") from error
-    except KeyboardInterrupt:
-        raise SystemExit(
-            f"{parser.prog}: interrupted; the same command goes on from here"
-        ) from None
+    for stage, number in plan:
+        _run(fabric, stage, number, settings, chosen.init, out)
 
 
 def _plan(stage: str, number: int, rounds: int, init: str | None) -> list[tuple[str, int]]:
-    """Return the stages to run, each with the round it belongs to."""
+    """Return the stages to run, each with the round of labels it belongs to."""
     if stage != "all":
         return [(stage, rounds if stage == "joint" else number)]
-    plan = [] if init else [("magicpoint", 0)]
+    plan = [] if init else [("magicpoint", 1)]
     for i in range(1, rounds + 1):
         plan += [("retrain", i - 1)] * (i > 1) + [("adapt", i)]
     return [*plan, ("joint", rounds), ("export", rounds)]
@@ -96,28 +115,58 @@ def _run(
     fabric: Fabric, stage: str, number: int, settings: Settings, init: str | None, out: Path
 ) -> None:
     """Run one stage with the results of those before it."""
+    if stage == "export":
+        if fabric.is_global_zero:
+            export(out / "joint.ckpt", out, settings)
+        return
     if init:
         network = checkpoints.initial_network(init, settings.model)
     else:
         network = SuperPointNet(replace(ARCHITECTURES[settings.model], norm="before"))
     if stage == "magicpoint":
         train_magicpoint(fabric, network, settings, out)
-        return
-    if stage == "export":
+    elif stage == "evaluate":
         if fabric.is_global_zero:
-            export(out / "joint.ckpt", out, settings)
-        return
-    if number > 1:
-        checkpoints.restore(network, out / f"retrain{number - 1}.ckpt")
-    elif not init:
-        checkpoints.restore(network, out / "magicpoint.ckpt")
+            _evaluate(fabric, network, out)
+    else:
+        if number > 1:
+            checkpoints.restore(network, out / f"retrain{number - 1}.ckpt")
+        elif not init:
+            checkpoints.restore(network, out / "magicpoint.ckpt")
+        _learn(fabric, network, stage, number, settings, out)
+
+
+def _learn(
+    fabric: Fabric, network: SuperPointNet, stage: str, number: int, settings: Settings, out: Path
+) -> None:
+    """Run a stage on photographs, with the network that labels this round."""
     store, labels = ImageStore(out / "images"), out / f"labels{number}.npz"
     if stage == "adapt":
         label_images(fabric, network, store, settings.adaptation, labels)
+        if fabric.is_global_zero:
+            labels_preview(out / f"labels{number}.png", store, labels)
+            picture = out / f"adaptation{number}.png"
+            adaptation_preview(picture, fabric, network, store, settings)
     elif stage == "retrain":
         retrain(fabric, network, store, labels, settings, out / f"retrain{number}.ckpt")
     else:
         train_joint(fabric, network, store, labels, settings, out / "joint.ckpt")
+        if fabric.is_global_zero:
+            matches_preview(out / "matches.png", fabric, network, store, settings)
+    fabric.barrier()
+
+
+def _evaluate(fabric: Fabric, network: SuperPointNet, out: Path) -> None:
+    """Compare the detectors of all checkpoints there are, at least MagicPoint's, on shapes."""
+    networks: dict[str, Callable[[Tensor], Tensor]] = {}
+    files = {"MagicPoint": out / "magicpoint.ckpt", "SuperPoint": out / "joint.ckpt"}
+    for name, file in files.items():
+        if name == "MagicPoint" or file.exists():
+            trained = SuperPointNet(network.architecture)
+            checkpoints.restore(trained, file)
+            trained.eval().to(fabric.device)
+            networks[name] = lambda images, trained=trained: trained(images)[0]  # type: ignore[misc]
+    evaluation.run(networks, fabric.device, out / "evaluation.json")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from cv2_superpoint.detection import heat_map, max_filter, non_maximum_suppressi
 from cv2_superpoint.network import CELL, SuperPointNet
 
 from . import checkpoints
+from .files import UserError, write_whole
 from .homography import HomographyRange, sample_homographies, warp
 from .images import ImageStore
 from .presets import AdaptationSettings
@@ -128,7 +129,7 @@ def label_images(
 
     Raises
     ------
-    ValueError
+    UserError
         If the file exists, but its labels come from other weights, settings or images.
     """
     network.eval().to(fabric.device)
@@ -171,15 +172,14 @@ def label_images(
 def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str) -> None:
     counts = np.array([len(points) for points in labels])
     points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
-    partial = path.with_suffix(".partial.npz")
-    np.savez_compressed(partial, points=points, counts=counts, source=np.array(source))
-    partial.replace(path)
+    tag = np.array(source)
+    write_whole(path, lambda s: np.savez_compressed(s, points=points, counts=counts, source=tag))
 
 
 def _read(path: Path, source: str) -> list[npt.NDArray[np.float32]]:
     with np.load(path) as data:
         if str(data["source"]) != source:
-            raise ValueError(f"{path} holds labels of other weights, settings or images")
+            raise UserError(f"{path} holds labels of other weights, settings or images")
         return np.split(data["points"], np.cumsum(data["counts"])[:-1])
 
 
@@ -188,10 +188,10 @@ def read_labels(path: Path) -> list[npt.NDArray[np.float32]]:
 
     Raises
     ------
-    FileNotFoundError
+    UserError
         If there is none.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run adapt first")
+        raise UserError(f"{path} is missing: run adapt first")
     with np.load(path) as data:
         return np.split(data["points"], np.cumsum(data["counts"])[:-1])

@@ -11,6 +11,8 @@ import torch
 from cv2_superpoint.checkpoint import load, load_shipped
 from cv2_superpoint.network import Architecture, SuperPointNet
 
+from .files import UserError, write_whole
+
 
 def write(
     path: Path,
@@ -39,7 +41,6 @@ def write(
     OSError
         If it cannot be written, such as on a full disk.
     """
-    partial = path.with_suffix(".partial")
     state = {
         "architecture": network.architecture.to_dict(),
         "network": network.state_dict(),
@@ -47,13 +48,7 @@ def write(
         "step": step,
         "history": history,
     }
-    try:
-        torch.save(state, partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError
-        partial.unlink(missing_ok=True)
-        before = f"; {path.name} is still the one before" if path.exists() else ""
-        raise OSError(f"cannot write {path} ({error}){before}") from error
+    write_whole(path, lambda stream: torch.save(state, stream))
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -61,18 +56,16 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    FileNotFoundError
-        If there is none.
-    ValueError
-        If it is damaged.
+    UserError
+        If there is none, or it is damaged.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run the stage before this one first")
+        raise UserError(f"{path} is missing: run the stage before this one first")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         Architecture.from_dict(state["architecture"])
     except Exception as error:  # there is nothing that damaged pickles do not raise
-        raise ValueError(f"{path} is damaged, or no training checkpoint: {error}") from error
+        raise UserError(f"{path} is no checkpoint, or only a part of one") from error
     return state
 
 
@@ -81,12 +74,12 @@ def restore(network: SuperPointNet, path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    UserError
         If there is none, or it is damaged or of another architecture.
     """
     state = read(path)
     if Architecture.from_dict(state["architecture"]) != network.architecture:
-        raise ValueError(f"{path} is of another architecture: {state['architecture']}")
+        raise UserError(f"{path} is of another architecture: {state['architecture']}")
     network.load_state_dict(state["network"])
     return state
 
@@ -103,13 +96,16 @@ def initial_network(init: str, model: str) -> SuperPointNet:
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    UserError
         If there are no such weights.
     """
-    if init == "shipped":
-        return load_shipped(model).network
-    if not init.endswith(".ckpt"):
-        return load(init).network
+    try:
+        if init == "shipped":
+            return load_shipped(model).network
+        if not init.endswith(".ckpt"):
+            return load(init).network
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(str(error)) from error
     state = read(Path(init))
     network = SuperPointNet(Architecture.from_dict(state["architecture"]))
     network.load_state_dict(state["network"])

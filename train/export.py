@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from cv2_superpoint.checkpoint import Checkpoint, serialise
 from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
 
+from . import checkpoints
+from .files import write_whole
 from .presets import Settings
 
 
@@ -30,11 +30,11 @@ def export(checkpoint: Path, out: Path, settings: Settings) -> Path:
     Path
         The file written.
     """
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = checkpoints.read(checkpoint)
     network = SuperPointNet(Architecture.from_dict(state["architecture"]))
     network.load_state_dict(state["network"])
     training = {"stage": checkpoint.stem, "iterations": state["step"], "settings": asdict(settings)}
     folded = Checkpoint(fold_batch_norm(network.eval()), {"training": training})
     path = out / f"{settings.model}.safetensors"
-    path.write_bytes(serialise(folded))
+    write_whole(path, lambda stream: stream.write(serialise(folded)))
     return path

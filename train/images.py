@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .files import UserError, write_whole
+
 log = logging.getLogger(__name__)
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
@@ -23,15 +25,26 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", "
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
     if source.is_dir():
         for path in sorted(source.rglob("*")):
-            if path.suffix.lower() in _SUFFIXES:
+            if path.suffix.lower() in _SUFFIXES and path.is_file():
                 yield str(path.relative_to(source)), path.read_bytes()
     else:
-        with tarfile.open(source) as archive:
-            for member in archive:
-                if member.isfile() and Path(member.name).suffix.lower() in _SUFFIXES:
-                    stream = archive.extractfile(member)
-                    assert stream is not None
-                    yield member.name, stream.read()
+        try:
+            with tarfile.open(source) as archive:
+                for member in archive:
+                    if member.isfile() and Path(member.name).suffix.lower() in _SUFFIXES:
+                        stream = archive.extractfile(member)
+                        assert stream is not None
+                        yield member.name, stream.read()
+        except tarfile.TarError as error:
+            raise UserError(f"{source} is neither a folder nor a whole tar: {error}") from error
+
+
+def _decode(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """Return the grey of an encoded picture; None if it is broken."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # of an empty file, or one that claims to be enormous
+        return None
 
 
 def _fit(image: npt.NDArray[np.uint8], short_side: int, long_side: int) -> npt.NDArray[np.uint8]:
@@ -55,7 +68,7 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
         Folders (searched to the bottom) and tar files.
     out
         Folder to write ``pixels.bin`` and ``index.json`` to; nothing is done if they exist
-        already for these sources, or if no sources are given.
+        already for these sources.
     short_side, long_side
         Largest sides, in pixels.
 
@@ -63,14 +76,14 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
     ------
     FileNotFoundError
         If a source is missing, or none of them holds a readable picture.
-    ValueError
-        If the folder holds a pack of other sources.
+    UserError
+        If the folder holds a pack of other sources, or a source is no tar.
     """
     origin = [str(source.resolve()) for source in sources]
     if (out / "index.json").exists():
         packed = json.loads((out / "index.json").read_text())["origin"]
-        if sources and packed != origin:
-            raise ValueError(f"{out} holds the pictures of {packed}, not of {origin}")
+        if packed != origin:
+            raise UserError(f"{out} holds the pictures of {packed}, not of {origin}")
         return
     for source in sources:
         if not source.exists():
@@ -80,7 +93,7 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
     with open(out / "pixels.bin", "wb") as pixels:
         for source in sources:
             for name, data in tqdm(_files(source), desc=f"pack {source.name}", unit="img"):
-                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+                image = _decode(data)
                 if image is None or min(image.shape) < 64:
                     broken.append(name)
                     continue
@@ -92,7 +105,8 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
         log.warning("skipped %d broken or tiny images, such as %s", len(broken), broken[:5])
     if not names:
         raise FileNotFoundError(f"no readable pictures in {', '.join(map(str, sources))}")
-    (out / "index.json").write_text(json.dumps({"origin": origin, "names": names, "sizes": sizes}))
+    index = json.dumps({"origin": origin, "names": names, "sizes": sizes})
+    write_whole(out / "index.json", lambda stream: stream.write(index.encode()))
 
 
 class ImageStore:
@@ -105,13 +119,13 @@ class ImageStore:
 
     Raises
     ------
-    FileNotFoundError
+    UserError
         If they were not.
     """
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "index.json").exists():
-            raise FileNotFoundError(f"no packed images in {folder}: give --images DIR|TAR...")
+            raise UserError(f"no packed images in {folder}: give --images DIR|TAR...")
         index = json.loads((folder / "index.json").read_text())
         self.names: list[str] = index["names"]
         self.sizes = np.array(index["sizes"], np.int64)

@@ -83,8 +83,8 @@ def fit(
 
     Raises
     ------
-    ValueError
-        If the checkpoint is of another architecture.
+    UserError
+        If the checkpoint is of another architecture, or broken.
     FloatingPointError
         If the loss is no longer finite; the checkpoint is not overwritten then.
     OSError

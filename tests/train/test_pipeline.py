@@ -12,6 +12,7 @@ import pytest
 from skimage import data
 
 from cv2_superpoint import SuperPoint
+from train.files import UserError
 from train.images import ImageStore, pack
 
 
@@ -54,5 +55,5 @@ def test_pack_reads_tars_and_keeps_pixels(photographs, tmp_path):
     store = ImageStore(tmp_path / "out")
     assert store.names == ["coins.png"]
     assert np.array_equal(store[0], data.coins())
-    with pytest.raises(ValueError, match="holds the pictures of"):
+    with pytest.raises(UserError, match="holds the pictures of"):
         pack([photographs], tmp_path / "out")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
 from train import previews
+from train.__main__ import main
 from train.shapes import SHAPES
 
 
@@ -97,3 +100,10 @@ def test_shapes_preview_writes_all_figures_and_repeats(tmp_path):
     assert _green(sheet).any()
     previews.shapes_preview(tmp_path / "again.png", 1, (64, 96), columns=2)
     assert (tmp_path / "again.png").read_bytes() == path.read_bytes()
+
+
+def test_one_command_shows_synthetic_shapes(tmp_path, monkeypatch):
+    command = ["train", "shapes", "--preset", "smoke", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", command)
+    main()
+    assert cv2.imread(str(tmp_path / "shapes.png")) is not None

@@ -1,0 +1,48 @@
+"""The driver for machines lent for a short time, rehearsed with the smoke preset."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from skimage import data
+
+from cv2_superpoint import SuperPoint
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="timeout is GNU's")
+
+
+def test_pieces_go_on_and_bring_weights_home(tmp_path):
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for name in ("camera", "coins"):
+        cv2.imwrite(str(photographs / f"{name}.png"), getattr(data, name)())
+    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    environment = {**os.environ, "PATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+
+    def piece(seconds, iterations):
+        command = ["train/slot.sh", tmp_path / "state", tmp_path / "home", seconds]
+        command += ["--preset", "smoke", "--rounds", 1, "--images", photographs]
+        command += ["--joint_fit.iterations", iterations]
+        return subprocess.run(
+            [str(c) for c in command], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+
+    # The first piece runs out of time in the last stage, the second one goes on from there.
+    first = piece(25, 1_000_000)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "time is up" in first.stdout
+    weights = tmp_path / "home/superpoint-lite.safetensors"
+    assert SuperPoint.create(weights=weights).detect(data.camera())
+    second = piece(120, 1)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "slot: done" in second.stdout
+    assert "joint goes on from iteration" in (tmp_path / "home/log.txt").read_text()
+    for name in ("labels1.png", "adaptation1.png", "matches.png", "joint.ckpt", "labels1.npz"):
+        assert (tmp_path / "home" / name).stat().st_size > 0
