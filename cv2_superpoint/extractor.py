@@ -26,7 +26,10 @@ PRECISIONS: dict[str, torch.dtype] = {
     "bfloat16": torch.bfloat16,
 }
 
-_PIXELS_PER_BATCH = 1 << 22  # bounds the memory of a batch; a larger single image goes alone
+# Bounds the memory of a batch on a GPU; on a CPU, where larger batches only leave its caches, the
+# work that goes there at once. A larger single image goes alone.
+_PIXELS_PER_BATCH = {"cpu": 1 << 18}
+_PIXELS_PER_BATCH_ELSEWHERE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class Extractor:
             One per image.
         """
         results: dict[int, Features] = {}
-        for batch in _batches(images):
+        for batch in self._batches(images):
             found = self._detect_batch(
                 np.stack([images[i] for i in batch]), [masks[i] for i in batch], settings, describe
             )
@@ -175,7 +178,7 @@ class Extractor:
         dim = self.network.architecture.descriptor_dim
         results = [np.empty((len(points), dim), np.float32) for points in xy]
         level_of = [np.where((o >= 0) & (o < settings.nlevels), o, 0) for o in octave]
-        for batch in _batches(images):
+        for batch in self._batches(images):
             pixels = self._to_device(np.stack([images[i] for i in batch]))
             for index in np.unique(np.concatenate([level_of[i] for i in batch])):
                 level = self._run(pixels, int(index), settings, heat=False, describe=True)
@@ -186,6 +189,17 @@ class Extractor:
                     sampled = sample_descriptors(level.descriptors[place], points)
                     results[i][chosen] = sampled.cpu().numpy()
         return results
+
+    def _batches(self, images: Sequence[GreyImage]) -> Iterator[list[int]]:
+        """Yield the indices of images that can share a forward pass: of one size, not too many."""
+        pixels = _PIXELS_PER_BATCH.get(self.device.type, _PIXELS_PER_BATCH_ELSEWHERE)
+        groups = defaultdict(list)
+        for i, image in enumerate(images):
+            groups[image.shape].append(i)
+        for (height, width), members in groups.items():
+            count = max(1, pixels // (height * width))
+            for start in range(0, len(members), count):
+                yield members[start : start + count]
 
     def _to_device(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Return ``(B, 1, H, W)`` float32 grey in [0, 1] on the device."""
@@ -286,17 +300,6 @@ class Extractor:
             points = _to_level(xy[chosen], level)
             descriptors[chosen] = sample_descriptors(level.descriptors[image], points)
         return descriptors.cpu().numpy()
-
-
-def _batches(images: Sequence[GreyImage]) -> Iterator[list[int]]:
-    """Yield the indices of images that can share a forward pass: of one size, and not too many."""
-    groups = defaultdict(list)
-    for i, image in enumerate(images):
-        groups[image.shape].append(i)
-    for (height, width), members in groups.items():
-        count = max(1, _PIXELS_PER_BATCH // (height * width))
-        for start in range(0, len(members), count):
-            yield members[start : start + count]
 
 
 def _off_border(xy: Tensor, size: Sequence[int], border: int) -> Tensor:

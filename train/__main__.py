@@ -48,6 +48,14 @@ def _parser(preset: str) -> ArgumentParser:
     parser.add_argument(
         "--init", help="fine-tune: shipped, a file of weights, or a checkpoint (.ckpt)"
     )
+    parser.add_argument(
+        "--sequences",
+        type=Path,
+        help="export measures on this folder in HPatches' format, else on a small built-in set",
+    )
+    parser.add_argument(
+        "--manifest", type=Path, help="CSV with the licence_note of each image, for the model card"
+    )
     names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     parser.add_argument("--preset", choices=names, default=preset, help="a file of values")
     parser.add_class_arguments(Settings)
@@ -98,7 +106,11 @@ def _main() -> None:
     fabric.launch()
     fabric.seed_everything(settings.seed)
     for stage, number in plan:
-        _run(fabric, stage, number, settings, chosen.init, out)
+        if stage == "export":
+            if fabric.is_global_zero:
+                export(out, settings, chosen.sequences, chosen.manifest)
+        else:
+            _run(fabric, stage, number, settings, chosen.init, out)
 
 
 def _plan(stage: str, number: int, rounds: int, init: str | None) -> list[tuple[str, int]]:
@@ -115,10 +127,6 @@ def _run(
     fabric: Fabric, stage: str, number: int, settings: Settings, init: str | None, out: Path
 ) -> None:
     """Run one stage with the results of those before it."""
-    if stage == "export":
-        if fabric.is_global_zero:
-            export(out / "joint.ckpt", out, settings)
-        return
     if init:
         network = checkpoints.initial_network(init, settings.model)
     else:

@@ -5,6 +5,7 @@ arXiv 1712.07629, section 5, equation 10. The result is written as pseudo-labels
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,9 +111,10 @@ def label_images(
 ) -> None:
     """Label the first ``settings.images`` images and write them to one compressed file.
 
-    The file holds ``points`` (all images one after the other), ``counts``, and ``source``, which
-    tells the weights, settings and images they came from. The processes share the work in chunks,
-    each of which is kept in a file beside it until all are done; what exists is not done again.
+    The file holds ``points`` (all images one after the other), ``counts``, ``seconds``, and
+    ``source``, which tells the weights, settings and images they came from. The processes share
+    the work in chunks, each of which is kept in a file beside it until all are done; what exists
+    is not done again.
 
     Parameters
     ----------
@@ -152,35 +154,43 @@ def label_images(
         for path, start in mine:
             wanted = range(start, min(start + CHUNK, count))
             if not path.exists():
-                labels = []
+                labels, began = [], time.monotonic()
                 for i in wanted:
                     labels.append(pseudo_labels(detect, store[i], settings, fabric.device))
                     bar.update()
                 bar.set_postfix(points=sum(map(len, labels)) / len(labels))
-                _write(path, labels, source)
+                _write(path, labels, source, time.monotonic() - began)
             else:
                 _read(path, source)
                 bar.update(len(wanted))
     fabric.barrier()
     if fabric.is_global_zero:
-        _write(out, [points for path in chunks for points in _read(path, source)], source)
+        parts = [_read(path, source) for path in chunks]
+        seconds = sum(part[1] for part in parts) / fabric.world_size
+        _write(out, [points for part in parts for points in part[0]], source, seconds)
         for path in chunks:
             path.unlink()
     fabric.barrier()
 
 
-def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str) -> None:
+def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str, seconds: float) -> None:
     counts = np.array([len(points) for points in labels])
     points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
-    tag = np.array(source)
-    write_whole(path, lambda s: np.savez_compressed(s, points=points, counts=counts, source=tag))
+    tag, time_taken = np.array(source), np.array(seconds)
+    write_whole(
+        path,
+        lambda stream: np.savez_compressed(
+            stream, points=points, counts=counts, source=tag, seconds=time_taken
+        ),
+    )
 
 
-def _read(path: Path, source: str) -> list[npt.NDArray[np.float32]]:
+def _read(path: Path, source: str) -> tuple[list[npt.NDArray[np.float32]], float]:
     with np.load(path) as data:
         if str(data["source"]) != source:
             raise UserError(f"{path} holds labels of other weights, settings or images")
-        return np.split(data["points"], np.cumsum(data["counts"])[:-1])
+        labels = np.split(data["points"], np.cumsum(data["counts"])[:-1])
+        return labels, float(data["seconds"])
 
 
 def read_labels(path: Path) -> list[npt.NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""From a training checkpoint to the file of weights that the package loads."""
+"""From a training checkpoint to the file of weights that the package loads, and its card."""
 
 from __future__ import annotations
 
@@ -8,33 +8,42 @@ from pathlib import Path
 from cv2_superpoint.checkpoint import Checkpoint, serialise
 from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
 
-from . import checkpoints
+from . import checkpoints, model_card
 from .files import write_whole
 from .presets import Settings
 
 
-def export(checkpoint: Path, out: Path, settings: Settings) -> Path:
-    """Fold batch normalisation and write ``out/MODEL.safetensors``.
+def export(out: Path, settings: Settings, sequences: Path | None, manifest: Path | None) -> Path:
+    """Fold batch normalisation, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
 
     Parameters
     ----------
-    checkpoint
-        Of the last stage.
     out
-        Folder to write to.
+        Folder of the run, and of what is written.
     settings
-        Of the run; kept in the file's header.
+        Of the run; kept in the file's header, as are the figures measured.
+    sequences
+        Folder in HPatches' format to measure on; None: the benchmark's built-in set.
+    manifest
+        CSV of the sources of the training images, for the model card, or None.
 
     Returns
     -------
     Path
-        The file written.
+        The file of weights.
     """
-    state = checkpoints.read(checkpoint)
+    state = checkpoints.read(out / "joint.ckpt")
     network = SuperPointNet(Architecture.from_dict(state["architecture"]))
     network.load_state_dict(state["network"])
-    training = {"stage": checkpoint.stem, "iterations": state["step"], "settings": asdict(settings)}
-    folded = Checkpoint(fold_batch_norm(network.eval()), {"training": training})
+    folded = fold_batch_norm(network.eval())
+    training = {"iterations": state["step"], "settings": asdict(settings)}
     path = out / f"{settings.model}.safetensors"
-    write_whole(path, lambda stream: stream.write(serialise(folded)))
+    _write(path, Checkpoint(folded, {"training": training}))
+    metrics = model_card.measure(path, sequences)
+    _write(path, Checkpoint(folded, {"training": training, "metrics": metrics}))
+    model_card.write(out / "MODEL_CARD.md", settings, out, metrics, manifest)
     return path
+
+
+def _write(path: Path, weights: Checkpoint) -> None:
+    write_whole(path, lambda stream: stream.write(serialise(weights)))

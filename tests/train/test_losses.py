@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import pytest
 import torch
 
 from cv2_superpoint.network import CELL
-from train.losses import detector_loss, detector_targets, info_nce_loss
+from train.losses import (
+    detector_loss,
+    detector_targets,
+    hinge_loss,
+    info_nce_loss,
+    reprojection_loss,
+)
 
 SIZE = (24, 32)
 
@@ -86,3 +94,72 @@ def test_info_nce_without_correspondences_is_finite():
     )
     assert loss == 0
     assert accuracy == 0
+
+
+def shift(x: float, y: float) -> torch.Tensor:
+    return torch.tensor([[1, 0, x], [0, 1, y], [0, 0, 1]], dtype=torch.float32)[None]
+
+
+def test_hinge_loss_by_hand():
+    # Two cells side by side; the second view shows the same ones.
+    first = torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]]])  # unit vectors e1, e2 once normalised
+    second = torch.tensor([[[[3.0, 1.0]], [[0.0, 0.0]]]])  # e1, e1
+    valid = torch.ones(1, 8, 16, dtype=torch.bool)
+    # Centres of neighbouring cells are 8 pixels apart, which still corresponds: all pairs do.
+    loss = hinge_loss((first, second), (valid, valid), torch.eye(3)[None], positive_weight=10)
+    assert float(loss) == pytest.approx((0 + 0 + 10 + 10) / 4)
+    # Moved by two cells, (0, 0) falls outside, and (0, 1) corresponds to none.
+    loss = hinge_loss((first, second), (valid, valid), shift(24, 0), positive_weight=10)
+    assert float(loss) == pytest.approx((0.8 + 0.8 + 0 + 0) / 4)
+
+
+def test_hinge_loss_by_brute_force():
+    torch.manual_seed(0)
+    first, second = torch.randn(2, 2, 5, 3, 4)
+    valid = torch.rand(2, 2, 24, 32) < 0.999
+    homography = torch.eye(3).repeat(2, 1, 1) + 0.1 * torch.randn(2, 3, 3) * torch.tensor(
+        [[1, 1, 50], [1, 1, 50], [1e-3, 1e-3, 0]]
+    )
+    loss = hinge_loss((first, second), (valid[0], valid[1]), homography, 7.0, 0.9, 0.1)
+    total, count = 0.0, 0
+    whole = valid.reshape(2, 2, 3, 8, 4, 8).all(5).all(3)
+    for b, i, j, m, n in np.ndindex(2, 3, 4, 3, 4):
+        if not (whole[0, b, i, j] and whole[1, b, m, n]):
+            continue
+        x, y, w = homography[b].numpy() @ [8 * j + 3.5, 8 * i + 3.5, 1]
+        near = np.hypot(x / w - (8 * n + 3.5), y / w - (8 * m + 3.5)) <= 8
+        d = torch.nn.functional.cosine_similarity(first[b, :, i, j], second[b, :, m, n], dim=0)
+        total += float(7 * max(0, 0.9 - d) if near else max(0, d - 0.1))
+        count += 1
+    assert 0 < count < 2 * 144
+    assert float(loss) == pytest.approx(total / count, rel=1e-4)
+
+
+def bump(x: float, y: float, size=(32, 40)) -> torch.Tensor:
+    """A heat map with one smooth peak."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    heat = 0.9 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 1.5)
+    return torch.tensor(heat, dtype=torch.float32)[None]
+
+
+def test_reprojection_loss_is_the_distance_of_the_peaks_and_draws_them_together():
+    valid = torch.ones(1, 32, 40, dtype=torch.bool)
+    first, second = bump(12, 15), bump(21.6, 17.2)
+    loss = reprojection_loss((first, second), (valid, valid), shift(9, 2), count=4)
+    assert float(loss) == pytest.approx(np.hypot(0.6, 0.2), abs=0.05)
+    parameter = first.clone().requires_grad_()
+    loss = reprojection_loss((parameter, second), (valid, valid), shift(9, 2), count=4)
+    loss.backward()
+    assert parameter.grad[0, 15, 13] < 0 < parameter.grad[0, 15, 11]
+
+
+def test_reprojection_loss_leaves_out_what_has_no_partner():
+    valid = torch.ones(1, 32, 40, dtype=torch.bool)
+    views = (bump(12, 15), bump(20, 15))
+    assert reprojection_loss(views, (valid, valid), shift(4, 0)) == 0  # 4 pixels apart
+    hidden = valid.clone()
+    hidden[:, :, 18:] = False
+    assert reprojection_loss(views, (valid, hidden), shift(7, 0)) == 0
+    assert reprojection_loss(views, (valid, valid), shift(7, 0)) > 0
+    nothing = torch.zeros(1, 32, 40)
+    assert reprojection_loss((nothing, nothing), (valid, valid), shift(0, 0)) == 0

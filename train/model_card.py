@@ -1,0 +1,153 @@
+"""MODEL_CARD.md of exported weights: everything in it is read from the run or measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cv2_superpoint.network import Architecture, SuperPointNet
+
+from . import checkpoints
+from .presets import Settings
+
+COLUMNS = ("H@1", "H@3", "H@5", "AUC@3", "MMA@1", "MMA@3", "MMA@5", "repeatability", "loc. error")
+
+_LIMITS = """\
+- Small objects of low contrast, and matches across more than the trained zoom and rotation, are
+  found less reliably; an image pyramid (`nlevels`) helps with zoom.
+- Trained on photographs; not on medical, thermal or radar images.
+- The figures are of development sequences, which guided the choices made in training."""
+
+
+def measure(weights: Path, sequences: Path | None) -> dict[str, Any]:
+    """Run ``python -m benchmarks hpatches`` on weights, beside ORB and SIFT.
+
+    Parameters
+    ----------
+    weights
+        The exported file.
+    sequences
+        Folder in HPatches' format; None: the benchmark's built-in set.
+
+    Returns
+    -------
+    dict
+        ``data`` (what was measured on), and ``methods``: by name, the values of `COLUMNS`.
+    """
+    ours = {f"{name}={weights}": name for name in ("SuperPoint", "SuperPoint-pyramid")}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks", "hpatches", "--out", folder]
+        command += ["--repeats", "10", "--methods", "ORB", "SIFT", *ours]
+        command += ["--data", str(sequences)] if sequences else []
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        report = json.loads((Path(folder) / "report.json").read_text())
+    rows = {ours.get(name, name): row for name, row in report["summary"]["all"].items()}
+    methods = {name: {c: round(row[c], 4) for c in COLUMNS} for name, row in rows.items()}
+    name = "the benchmark's built-in set" if sequences is None else sequences.name
+    data = {key: report["data"][key] for key in ("sequences", "pairs")}
+    return {"data": {"name": name, **data}, "methods": methods}
+
+
+def write(
+    path: Path, settings: Settings, out: Path, metrics: dict[str, Any], manifest: Path | None
+) -> None:
+    """Write the card.
+
+    Parameters
+    ----------
+    path
+        The Markdown file.
+    settings
+        Of the run.
+    out
+        Folder of the run's checkpoints and labels.
+    metrics
+        From :func:`measure`.
+    manifest
+        CSV with a column ``licence_note``, one row per training image; or None.
+    """
+    architecture = Architecture.from_dict(checkpoints.read(out / "joint.ckpt")["architecture"])
+    parameters = sum(p.numel() for p in SuperPointNet(architecture).parameters())
+    sections = [
+        f"# Model card: {settings.model}",
+        "Trained from nothing, without human labels, by `train/`. This card was written by "
+        "`python -m train export`.",
+        _table(
+            ("", ""),
+            [
+                ("architecture", f"`{architecture}`"),
+                ("parameters", f"{parameters / 1e6:.2f} M"),
+                ("licence", "Apache-2.0, as the code"),
+                ("input", "grey, [0, 1], any size"),
+            ],
+        ),
+        "## Training",
+        _table(("stage", "iterations or images", "minutes", "hardware", "result"), _stages(out)),
+        "Settings:\n\n```json\n" + json.dumps(asdict(settings), indent=1) + "\n```",
+        "## Data",
+        _data(out, manifest),
+        "## Figures",
+        _figures(metrics),
+        "## Limits",
+        _LIMITS,
+    ]
+    path.write_text("\n\n".join(sections) + "\n")
+
+
+def _stages(out: Path) -> list[tuple[str, ...]]:
+    """Return a row per stage, in the order they were finished."""
+    files = [*out.glob("*.ckpt"), *out.glob("labels?.npz")]
+    rows: list[tuple[str, ...]] = []
+    for file in sorted(files, key=lambda f: f.stat().st_mtime):
+        if file.suffix == ".ckpt":
+            state = checkpoints.read(file)
+            history = state["history"]
+            result = ", ".join(
+                f"{key} {value:.3f}"
+                for key, value in history["losses"].items()
+                if key not in ("images_per_second", "waiting")
+            )
+            minutes = f"{history['seconds'] / 60:.0f}"
+            rows.append((file.stem, str(state["step"]), minutes, history["hardware"], result))
+        else:
+            with np.load(file) as labels:
+                counts = labels["counts"]
+                minutes = f"{float(labels['seconds']) / 60:.0f}"
+            result = f"{counts.mean():.0f} points per image"
+            rows.append((file.stem, str(len(counts)), minutes, "", result))
+    return rows
+
+
+def _data(out: Path, manifest: Path | None) -> str:
+    index = json.loads((out / "images" / "index.json").read_text())
+    text = f"{len(index['names'])} grey photographs, reduced to a short side of 256 pixels."
+    if manifest is None:
+        return text
+    with open(manifest, newline="") as stream:
+        notes = Counter(row["licence_note"] for row in csv.DictReader(stream))
+    rows = [(note, str(count)) for note, count in notes.most_common()]
+    return f"{text}\n\n" + _table(("source and licence note", "images"), rows)
+
+
+def _figures(metrics: dict[str, Any]) -> str:
+    data = metrics["data"]
+    rows = [(name, *(f"{row[c]:.3f}" for c in COLUMNS)) for name, row in metrics["methods"].items()]
+    return (
+        f"`python -m benchmarks hpatches --repeats 10` on {data['name']}: {data['sequences']} "
+        f"sequences, {data['pairs']} pairs.\n\n" + _table(("method", *COLUMNS), rows)
+    )
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
