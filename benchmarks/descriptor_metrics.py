@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from .metrics import Floats, shared_view, warp_points
 
@@ -55,7 +56,7 @@ def matching_score(
     forward = np.linalg.norm(warp_points(points1[first], homography) - points2[second], axis=1)
     backward = np.linalg.norm(warp_points(points2[second], inverse) - points1[first], axis=1)
     scores = [
-        np.count_nonzero(errors <= threshold) / max(1, np.count_nonzero(seen))
+        np.count_nonzero(errors <= threshold) / max(1, int(np.count_nonzero(seen)))
         for errors, seen in ((forward, seen1), (backward, seen2))
     ]
     return float(np.mean(scores))
@@ -110,12 +111,12 @@ def nearest_neighbour_average_precision(
     for warped, targets, queries, candidates in directions:
         proposals = cv2.BFMatcher(norm).match(queries, candidates)
         nearest = [proposal.trainIdx for proposal in proposals]
-        distances = np.linalg.norm(warped[:, None] - targets[None], axis=2)
+        distances = cdist(warped, targets)
         precisions.append(
             average_precision(
                 np.array([proposal.distance for proposal in proposals]),
                 distances[np.arange(len(warped)), nearest] <= threshold,
-                np.count_nonzero(distances.min(axis=1) <= threshold),
+                int(np.count_nonzero(distances.min(axis=1) <= threshold)),
             )
         )
     return float(np.mean(precisions))

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from . import metrics
 from .accuracy import Job, PairRecord, View, find_view, match
 from .detectors import is_ours
+from .features import Image
 from .summary import format_value
 
 RIGHT, WRONG = "#33dd55", "#ff3344"
+_GAP = 8  # pixels between the two images
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def choose_pairs(method: str, pairs: Sequence[PairRecord], split: str) -> list[C
 
 
 def draw(jobs: Sequence[Job], records: Sequence[PairRecord]) -> bytes:
-    """Draw one pair, a panel per method, as a PNG.
+    """Draw one pair, a panel per method, as a JPEG.
 
     Parameters
     ----------
@@ -58,37 +60,41 @@ def draw(jobs: Sequence[Job], records: Sequence[PairRecord]) -> bytes:
     records : sequence of PairRecord
         What each of them did on the same pair.
     """
-    figure = Figure(figsize=(7.5 * len(jobs), 3.4), layout="constrained")
+    views = [find_view(job, job.protocol.size, job.protocol.points) for job in jobs]
+    k = [path.name for path in jobs[0].sequence.images].index(records[0].image)
+    canvas = _side_by_side(views[0].images[0], views[0].images[k])
+    height = 7.5 * canvas.shape[0] / canvas.shape[1] + 0.35  # inches; the title's is the last term
+    figure = Figure(figsize=(7.5 * len(jobs), height), layout="constrained")
     panels = figure.subplots(1, len(jobs), squeeze=False)[0]
-    for axes, job, record in zip(panels, jobs, records, strict=True):
-        view = find_view(job, job.protocol.size, job.protocol.points)
-        names = [path.name for path in job.sequence.images]
-        right, total = _draw_matches(axes, view, names.index(record.image), job)
+    for axes, job, view, record in zip(panels, jobs, views, records, strict=True):
+        axes.imshow(canvas, cmap="gray", vmin=0, vmax=255)
+        axes.axis("off")
+        right, total = _draw_matches(axes, view, k, job.protocol.descriptor_threshold)
         error = record.corner_errors[0]
         corners = "no homography" if math.isinf(error) else f"corner error {error:.2f} px"
         score = format_value("M. score", record.matching_score)
         title = f"{job.method}: {right} of {total} matches right, {corners}, M. score {score}"
         axes.set_title(title, fontsize=10)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=100)
+    figure.savefig(stream, format="jpg", dpi=100, pil_kwargs={"quality": 85})
     return stream.getvalue()
 
 
-def _draw_matches(axes: Axes, view: View, k: int, job: Job) -> tuple[int, int]:
-    first, second = view.images[0], view.images[k]
+def _side_by_side(first: Image, second: Image) -> Image:
     height = max(len(first), len(second))
-    canvas = np.full((height, first.shape[1] + second.shape[1] + 8), 255, np.uint8)
+    canvas = np.full((height, first.shape[1] + _GAP + second.shape[1]), 255, np.uint8)
     canvas[: len(first), : first.shape[1]] = first
-    canvas[: len(second), first.shape[1] + 8 :] = second
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=255)
-    axes.axis("off")
+    canvas[: len(second), first.shape[1] + _GAP :] = second
+    return canvas
 
+
+def _draw_matches(axes: Axes, view: View, k: int, threshold: float) -> tuple[int, int]:
     pairs = match(view, k)
     points1 = view.features[0].points[pairs[:, 0]]
     points2 = view.features[k].points[pairs[:, 1]]
     warped = metrics.warp_points(points1, view.homographies[k])
-    right = np.linalg.norm(warped - points2, axis=1) <= job.protocol.descriptor_threshold
-    lines = np.stack([points1, points2 + [first.shape[1] + 8, 0]], axis=1)
+    right = np.linalg.norm(warped - points2, axis=1) <= threshold
+    lines = np.stack([points1, points2 + np.array([view.images[0].shape[1] + _GAP, 0])], axis=1)
     for chosen, colour in ((~right, WRONG), (right, RIGHT)):
         axes.add_collection(LineCollection(list(lines[chosen]), colors=colour, lw=0.6, alpha=0.5))
         ends = lines[chosen].reshape(-1, 2)

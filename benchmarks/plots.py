@@ -3,10 +3,12 @@
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from . import metrics
 from .accuracy import PairRecord
@@ -16,7 +18,7 @@ from .summary import Row
 
 Splits = dict[str, dict[str, Row]]
 
-_CURVE = np.linspace(0, 10, 101)
+_CURVE = np.linspace(0, 10, 1001)
 
 
 def mma_curves(splits: Splits, protocol: Protocol) -> bytes:
@@ -81,13 +83,14 @@ def time_against_accuracy(splits: Splits) -> bytes:
             name, (row["ms/image"], row["H@3"]), xytext=(7, 4), textcoords="offset points"
         )
     axes.set(xscale="log", xlabel="median time per image (ms, log scale)", ylabel="H@3")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.margins(x=0.25, y=0.2)
     axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
     return _save(figure)
 
 
-def _style(name: str, splits: Splits) -> dict[str, object]:
+def _style(name: str, splits: Splits) -> dict[str, Any]:
     index = list(splits["all"]).index(name)
     ours = is_ours(name)
     return {

@@ -17,16 +17,17 @@ from .summary import format_value
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with the words under it."""
+    """An image file, by its path in the report's folder, with the words under it."""
 
     file: str
     caption: str
-    png: bytes
+    content: bytes
 
     @property
-    def base64(self) -> str:
-        """Contents for a data URI."""
-        return base64.b64encode(self.png).decode()
+    def uri(self) -> str:
+        """The picture itself as the address of an image in a page."""
+        kind = "jpeg" if self.file.endswith(".jpg") else "png"
+        return f"data:image/{kind};base64,{base64.b64encode(self.content).decode()}"
 
 
 def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str = "") -> None:
@@ -57,7 +58,7 @@ def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str =
     for picture in [*plotted, *drawn]:
         path = folder / picture.file
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(picture.png)
+        path.write_bytes(picture.content)
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__),
@@ -110,16 +111,16 @@ def _draw_gallery(results: Results, jobs: Sequence[Job]) -> list[Picture]:
     pictures = []
     for split in ("illumination", "viewpoint"):
         for choice in gallery.choose_pairs(methods[0], results.pairs, split):
-            png = gallery.draw(
+            content = gallery.draw(
                 [job_of[method, choice.sequence] for method in methods],
                 [record_of[method, choice.sequence, choice.image] for method in methods],
             )
             pictures.append(
                 Picture(
-                    f"gallery/{split}_{choice.rank}.png",
+                    f"gallery/{split}_{choice.rank}.jpg",
                     f"{split}, {choice.rank} pair of {methods[0]} by corner error: "
                     f"{choice.sequence}, image 1 and {choice.image}",
-                    png,
+                    content,
                 )
             )
     return pictures
