@@ -144,5 +144,5 @@ def load(path: Path) -> Features | None:
 
 def _key(image: Image, fingerprint: str, count: int) -> str:
     digest = hashlib.sha256(f"{fingerprint} {count} {image.shape} ".encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(image.tobytes())
     return digest.hexdigest()

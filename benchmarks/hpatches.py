@@ -153,17 +153,21 @@ def _describe_data(folder: Path | None, sequences: list[datasets.Sequence]) -> d
 
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that results depend on."""
-    names = ("numpy", "torch", "cv2-superpoint")
-    found = {name: detectors.version_of(name) for name in names}
-    return {"Python": platform.python_version(), "OpenCV": cv2.__version__} | {
-        name: version or "not installed" for name, version in found.items()
+    found = {name: detectors.version_of(name) for name in ("numpy", "torch")}
+    ours = sys.modules.get("cv2_superpoint")  # it need not be installed to be imported
+    return {
+        "Python": platform.python_version(),
+        "OpenCV": cv2.__version__,
+        **{name: version or "not installed" for name, version in found.items()},
+        "cv2_superpoint": getattr(ours, "__version__", "not used"),
     }
 
 
 def _describe_machine(workers: int) -> dict[str, str]:
     return {
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
-        "processes": f"{workers} ({cv2.getNumThreads() if workers == 1 else 1} OpenCV threads each)",
+        "processes": str(workers),
+        "OpenCV threads in each": str(cv2.getNumThreads() if workers == 1 else 1),
     }
 
 

@@ -54,7 +54,7 @@ def describe_settings(results: Results) -> list[tuple[str, str]]:
     timed = " or ".join(f"{count} process{'es side by side' * (count > 1)}" for count in shared)
     return [
         *((f"data: {name}", str(value)) for name, value in results.data.items()),
-        *((name, str(value)) for name, value in asdict(results.protocol).items()),
+        *((f"protocol: {name}", str(value)) for name, value in asdict(results.protocol).items()),
         *results.versions.items(),
         *results.machine.items(),
         ("time measured with", f"{timed} (when the features were computed, maybe earlier)"),
@@ -63,17 +63,16 @@ def describe_settings(results: Results) -> list[tuple[str, str]]:
 
 def to_json(results: Results) -> dict[str, Any]:
     """Return what report.json holds; what is not finite (failed, or undefined) becomes null."""
-    return _finite_or_null(
-        {
-            "protocol": asdict(results.protocol),
-            "data": results.data,
-            "versions": results.versions,
-            "machine": results.machine,
-            "summary": results.splits,
-            "images": [asdict(image) for image in results.images],
-            "pairs": [asdict(pair) for pair in results.pairs],
-        }
-    )
+    contents = {
+        "protocol": asdict(results.protocol),
+        "data": results.data,
+        "versions": results.versions,
+        "machine": results.machine,
+        "summary": results.splits,
+        "images": [asdict(image) for image in results.images],
+        "pairs": [asdict(pair) for pair in results.pairs],
+    }
+    return {key: _finite_or_null(value) for key, value in contents.items()}
 
 
 def _finite_or_null(value: Any) -> Any:
@@ -90,10 +89,8 @@ def write_csv(path: Path, pairs: Sequence[PairRecord], protocol: Protocol) -> No
         writer = csv.writer(stream)
         errors = [f"corner error {i + 1}" for i in range(protocol.ransac_repeats)]
         accuracies = [f"MMA@{t}" for t in protocol.mma_thresholds]
-        writer.writerow(
-            ["method", "sequence", "image", "repeatability", "loc. error", "matches"]
-            + [*errors, *accuracies, "M. score", "NN AP"]
-        )
+        first = ["method", "sequence", "image", "repeatability", "loc. error", "matches"]
+        writer.writerow([*first, *errors, *accuracies, "M. score", "NN AP"])
         for pair in pairs:
             described = pair.matches is not None
             values = [pair.repeatability, pair.localisation_error, pair.matches]
