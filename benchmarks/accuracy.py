@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from . import datasets, descriptor_metrics, detectors, features, metrics
+from . import datasets, detectors, features, scoring
 from .detectors import Detector
 from .features import Features, Image, extract
-from .protocol import ESTIMATORS, Protocol
+from .protocol import Protocol
+from .scoring import View
 
 __all__ = ["Features", "ImageRecord", "Job", "PairRecord", "Protocol", "extract", "plan", "run"]
 
@@ -160,15 +159,6 @@ def _make(method: str, points: int) -> Detector:
     return detectors.find_factory(method)(points)
 
 
-@dataclass(frozen=True)
-class View:
-    """The images of a sequence at one size, with homographies from image 1 and features."""
-
-    images: list[Image]
-    homographies: list[NDArray[np.float64]]
-    features: list[Features]
-
-
 def find_features(job: Job) -> tuple[View, View]:
     """Return the sequence at the size for homographies and at that for repeatability."""
     protocol = job.protocol
@@ -212,96 +202,10 @@ def evaluate(job: Job) -> Records:
             job.method,
             job.sequence.name,
             name,
-            *_evaluate_detection(small, k, job.protocol),
-            **_evaluate_matches(large, k, job.protocol),
+            *scoring.score_detection(small, k, job.protocol),
+            **scoring.score_matches(large, k, job.protocol),
         )
         for k, name in enumerate(names)
         if k
     ]
     return images, pairs
-
-
-def match(view: View, k: int) -> NDArray[np.intp]:
-    """Match image 1 and image k by mutual nearest neighbours: (M, 2) indices of their points."""
-    first, second = view.features[0], view.features[k]
-    assert first.norm is not None
-    return metrics.mutual_nearest_neighbours(first.descriptors, second.descriptors, first.norm)
-
-
-def _evaluate_matches(view: View, k: int, protocol: Protocol) -> dict[str, Any]:
-    first, second, homography = view.features[0], view.features[k], view.homographies[k]
-    if first.norm is None:
-        return {
-            "matches": None,
-            "corner_errors": [],
-            "matching_accuracy": {},
-            "matching_score": None,
-            "average_precision": None,
-        }
-    pairs = match(view, k)
-    matched1, matched2 = first.points[pairs[:, 0]], second.points[pairs[:, 1]]
-    size1, size2 = _size(view.images[0]), _size(view.images[k])
-    return {
-        "matches": len(pairs),
-        "corner_errors": [
-            metrics.corner_error(estimate, homography, size1)
-            for estimate in _estimate_homographies(matched1, matched2, protocol)
-        ],
-        "matching_accuracy": {
-            threshold: metrics.matching_accuracy(matched1, matched2, homography, threshold)
-            for threshold in protocol.mma_thresholds
-        },
-        "matching_score": descriptor_metrics.matching_score(
-            first.points,
-            second.points,
-            pairs,
-            homography,
-            size1,
-            size2,
-            protocol.descriptor_threshold,
-        ),
-        "average_precision": descriptor_metrics.nearest_neighbour_average_precision(
-            first.points,
-            second.points,
-            first.descriptors,
-            second.descriptors,
-            first.norm,
-            homography,
-            size1,
-            size2,
-            protocol.descriptor_threshold,
-        ),
-    }
-
-
-def _estimate_homographies(
-    matched1: NDArray[np.float64], matched2: NDArray[np.float64], protocol: Protocol
-) -> list[metrics.Floats | None]:
-    random = np.random.default_rng(0)
-    orders = [np.arange(len(matched1))]
-    orders += [random.permutation(len(matched1)) for _ in range(protocol.ransac_repeats - 1)]
-    return [
-        metrics.estimate_homography(
-            matched1[order],
-            matched2[order],
-            protocol.ransac_threshold,
-            protocol.ransac_iterations,
-            protocol.ransac_confidence,
-            ESTIMATORS[protocol.estimator],
-        )
-        for order in orders
-    ]
-
-
-def _evaluate_detection(view: View, k: int, protocol: Protocol) -> tuple[float, float]:
-    return metrics.repeatability(
-        view.features[0].points,
-        view.features[k].points,
-        view.homographies[k],
-        protocol.repeatability_size,
-        protocol.repeatability_threshold,
-    )
-
-
-def _size(image: Image) -> tuple[int, int]:
-    return image.shape[0], image.shape[1]

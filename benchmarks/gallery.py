@@ -11,9 +11,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from . import metrics
-from .accuracy import Job, PairRecord, View, find_view, match
+from .accuracy import Job, PairRecord, find_view
 from .detectors import is_ours
 from .features import Image
+from .scoring import View, match
 from .summary import format_value
 
 RIGHT, WRONG = "#33dd55", "#ff3344"
@@ -96,7 +97,7 @@ def _draw_matches(axes: Axes, view: View, k: int, threshold: float) -> tuple[int
     right = np.linalg.norm(warped - points2, axis=1) <= threshold
     lines = np.stack([points1, points2 + np.array([view.images[0].shape[1] + _GAP, 0])], axis=1)
     for chosen, colour in ((~right, WRONG), (right, RIGHT)):
-        axes.add_collection(LineCollection(list(lines[chosen]), colors=colour, lw=0.6, alpha=0.5))
+        axes.add_collection(LineCollection(list(lines[chosen]), colors=colour, lw=0.5, alpha=0.4))
         ends = lines[chosen].reshape(-1, 2)
         axes.plot(ends[:, 0], ends[:, 1], ".", color=colour, markersize=2)
     return int(right.sum()), len(right)

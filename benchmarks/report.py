@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from . import gallery, plots
 from .accuracy import Job
 from .protocol import RULES, Protocol
 from .results import Results, describe_settings, to_json, write_csv
-from .summary import format_value
+from .summary import Row, format_value
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,15 @@ class Picture:
         """The picture itself as the address of an image in a page."""
         kind = "jpeg" if self.file.endswith(".jpg") else "png"
         return f"data:image/{kind};base64,{base64.b64encode(self.content).decode()}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of (text, is it the best of its column) under a title."""
+
+    title: str
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[str, bool]]]]
 
 
 def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str = "") -> None:
@@ -67,15 +77,10 @@ def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str =
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["value"] = lambda row, column: format_value(column, row.get(column))
     for name in ("report.md", "report.html"):
         text = environment.get_template(f"{name}.jinja").render(
             results=results,
-            tables=[
-                (split, {**rows, **results.published.get(split, {})})
-                for split, rows in splits.items()
-            ],
-            groups=_column_groups(results.protocol),
+            tables=tables(results),
             settings=describe_settings(results),
             rules=RULES,
             plots=plotted,
@@ -87,6 +92,45 @@ def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str =
         json.dumps(to_json(results), indent=1, allow_nan=False), encoding="utf-8"
     )
     write_csv(folder / "pairs.csv", results.pairs, results.protocol)
+
+
+def tables(results: Results) -> list[tuple[str, list[Table]]]:
+    """Lay out the tables of each split, published rows last."""
+    return [
+        (
+            split,
+            [
+                _table(title, columns, rows, results.published.get(split, {}))
+                for title, columns in _column_groups(results.protocol).items()
+            ],
+        )
+        for split, rows in results.splits.items()
+    ]
+
+
+def _table(
+    title: str, columns: list[str], ours: dict[str, Row], published: dict[str, dict[str, float]]
+) -> Table:
+    best = {column: _best(column, [row[column] for row in ours.values()]) for column in columns}
+    lines = [
+        (name, [(format_value(c, row[c]), format_value(c, row[c]) == best[c]) for c in columns])
+        for name, row in ours.items()
+    ]
+    lines += [
+        (name, [(format_value(c, row.get(c)), False) for c in columns])
+        for name, row in published.items()
+        if not row.keys().isdisjoint(columns)
+    ]
+    return Table(title, columns, lines)
+
+
+def _best(column: str, values: list[float]) -> str | None:
+    """Return the best value as it is written, so that equal ones are all marked."""
+    finite = [value for value in values if not math.isnan(value)]
+    if column in ("keypoints", "matches", "pairs") or len(finite) < 2:
+        return None  # neither more nor less is better, or there is nothing to compare
+    smaller_is_better = column in ("loc. error", "ms/image")
+    return format_value(column, min(finite) if smaller_is_better else max(finite))
 
 
 def _column_groups(protocol: Protocol) -> dict[str, list[str]]:
