@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import skimage.data
 
 SIZE = (120, 160)
 SHIFT = (30, 0)
@@ -55,3 +56,12 @@ def write_dots(folder: Path) -> None:
     cv2.imwrite(str(target / "1.png"), first)
     cv2.imwrite(str(target / "2.png"), second)
     np.savetxt(target / "H_1_2", [[1, 0, -SHIFT[0]], [0, 1, -SHIFT[1]], [0, 0, 1]])
+
+
+def write_photograph(folder: Path) -> None:
+    """Write a sequence of a photograph and the same at half its brightness."""
+    folder.mkdir(parents=True)
+    image = cv2.resize(skimage.data.camera(), (320, 240), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(folder / "1.png"), image)
+    cv2.imwrite(str(folder / "2.png"), image // 2)
+    np.savetxt(folder / "H_1_2", np.eye(3))

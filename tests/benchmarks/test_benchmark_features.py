@@ -52,10 +52,10 @@ def test_extract_keeps_the_strongest_in_the_detectors_order() -> None:
 
 def test_extract_without_descriptors() -> None:
     image = np.zeros((64, 64), np.uint8)
-    image[20:40, 20:40] = 255
+    image[[20, 40], [30, 50]] = 255
     found = features.extract(DetectionOnly(cv2.FastFeatureDetector.create()), image, 100)
-    assert len(found.points) >= 4
-    assert found.descriptors.shape == (len(found.points), 0)
+    assert found.points.tolist() == [[30, 20], [50, 40]]
+    assert found.descriptors.shape == (2, 0)
     assert found.norm is None
 
 
@@ -69,8 +69,8 @@ def test_batch_equals_single(detector: SuperPoint, photographs: dict[str, np.nda
     batch = features.extract_batch(detector, images, 200)
     for image, found in zip(images, batch, strict=True):
         alone = features.extract(detector, image, 200)
-        np.testing.assert_array_equal(found.points, alone.points)
-        np.testing.assert_array_equal(found.descriptors, alone.descriptors)
+        np.testing.assert_allclose(found.points, alone.points, atol=1e-3)
+        np.testing.assert_allclose(found.descriptors, alone.descriptors, atol=1e-4)
 
 
 @pytest.mark.parametrize("norm", [cv2.NORM_HAMMING, None])
