@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
@@ -18,6 +19,8 @@ from .summary import Row
 
 Splits = dict[str, dict[str, Row]]
 
+# The ten strong colours first, then their pale versions.
+_COLOURS = [colormaps["tab20"](i) for i in [*range(0, 20, 2), *range(1, 20, 2)]]
 _CURVE = np.linspace(0, 10, 1001)
 
 
@@ -74,19 +77,18 @@ def repeatability_bars(splits: Splits) -> bytes:
 def time_against_accuracy(splits: Splits) -> bytes:
     """Time per image against H@3, a dot per method that describes."""
     rows = {name: row for name, row in splits["all"].items() if not math.isnan(row["H@3"])}
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(7.5, 4), layout="constrained")
     axes = figure.subplots()
     for name, row in rows.items():
         style = _style(name, splits) | {"markersize": 8, "linestyle": ""}
-        axes.plot(row["ms/image"], row["H@3"], **style)
-        axes.annotate(
-            name, (row["ms/image"], row["H@3"]), xytext=(7, 4), textcoords="offset points"
-        )
+        axes.plot(row["ms/image"], row["H@3"], label=name, **style)
     axes.set(xscale="log", xlabel="median time per image (ms, log scale)", ylabel="H@3")
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.margins(x=0.25, y=0.2)
+    axes.margins(0.15)
     axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
+    if rows:
+        figure.legend(loc="outside right upper", frameon=False)
     return _save(figure)
 
 
@@ -94,7 +96,7 @@ def _style(name: str, splits: Splits) -> dict[str, Any]:
     index = list(splits["all"]).index(name)
     ours = is_ours(name)
     return {
-        "color": f"C{index % 10}",
+        "color": _COLOURS[index % len(_COLOURS)],
         "linewidth": 2.4 if ours else 1.4,
         "linestyle": "-" if ours else "--",
         "marker": "o" if ours else "s",
