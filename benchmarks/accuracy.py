@@ -1,8 +1,10 @@
 """Methods over sequences: one record per image and per pair."""
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -133,7 +135,7 @@ def run(jobs: Sequence[Job]) -> Records:
 def _run_in_processes(jobs: Sequence[Job], tick: Callable[[], Any]) -> list[Records]:
     # "spawn", because forked processes inherit the threads' locks of OpenCV and PyTorch.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs[0].workers, mp_context=context, initializer=_use_one_thread)
+    pool = ProcessPoolExecutor(jobs[0].workers, mp_context=context, initializer=_begin_worker)
     batched = {m for m in {job.method for job in jobs} if detectors.runs_on_gpu(m)}
     futures: dict[int, Future[Records]] = {}
     try:
@@ -141,17 +143,26 @@ def _run_in_processes(jobs: Sequence[Job], tick: Callable[[], Any]) -> list[Reco
             if jobs[i].method in batched:
                 find_features(jobs[i])  # the worker finds them in the cache
             futures[i] = pool.submit(evaluate, jobs[i])
-            futures[i].add_done_callback(lambda _: tick())
+            futures[i].add_done_callback(lambda future: None if future.cancelled() else tick())
         return [futures[i].result() for i in range(len(jobs))]
     finally:
         # After an interruption or an error: finish what has begun, and begin nothing more.
         pool.shutdown(cancel_futures=True)
 
 
-def _use_one_thread() -> None:
+def _begin_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides how to end
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"  # for PyTorch, which is imported later if at all
     cv2.setNumThreads(1)
+
+
+def _end_with_parent() -> None:
+    # A pool's processes would wait for ever for work from a parent that was killed.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 @lru_cache(maxsize=4)

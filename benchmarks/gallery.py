@@ -77,8 +77,14 @@ def draw(jobs: Sequence[Job], records: Sequence[PairRecord]) -> bytes:
         title = f"{job.method}: {right} of {total} matches right, {corners}, M. score {score}"
         axes.set_title(title, fontsize=10)
     stream = io.BytesIO()
-    style = {"dpi": 100, "bbox_inches": "tight", "pad_inches": 0.05}
-    figure.savefig(stream, format="jpg", pil_kwargs={"quality": 85}, **style)
+    figure.savefig(
+        stream,
+        format="jpg",
+        dpi=100,
+        bbox_inches="tight",
+        pad_inches=0.05,
+        pil_kwargs={"quality": 85},
+    )
     return stream.getvalue()
 
 
