@@ -6,6 +6,7 @@ import platform
 import sys
 import tempfile
 import textwrap
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -81,11 +82,19 @@ def run(options: argparse.Namespace) -> None:
     ) as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error
+    except BrokenProcessPool as error:
+        print(f"\na worker process died, of too little memory? {_advice(options)}", file=sys.stderr)
+        raise SystemExit(1) from error
     except KeyboardInterrupt:
-        kept = _cache_folder(options)
-        advice = f"what was computed is in {kept}; the same command goes on" if kept else ""
-        print(f"\nstopped; {advice or 'nothing was kept: give --out or --cache'}", file=sys.stderr)
+        print(f"\nstopped; {_advice(options)}", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _advice(options: argparse.Namespace) -> str:
+    kept = _cache_folder(options)
+    if kept is None:
+        return "nothing was kept: give --out or --cache"
+    return f"what was computed is in {kept}; the same command goes on"
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 import re
+from concurrent.futures.process import BrokenProcessPool
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -167,19 +168,22 @@ def test_second_run_takes_features_from_the_folder(
     assert written["protocol"]["points"] == 50
 
 
+@pytest.mark.parametrize(("trouble", "code"), [(KeyboardInterrupt, 130), (BrokenProcessPool, 1)])
 def test_interruption_says_how_to_go_on(
     hpatches_folder: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    trouble: type[BaseException],
+    code: int,
 ) -> None:
     def interrupt(jobs):
-        raise KeyboardInterrupt
+        raise trouble
 
     monkeypatch.setattr(accuracy, "run", interrupt)
     with pytest.raises(SystemExit) as stopped:
         command(hpatches_folder, "--methods", "ORB", "--out", str(tmp_path))
-    assert stopped.value.code == 130
+    assert stopped.value.code == code
     assert f"{tmp_path / 'features'}; the same command goes on" in capsys.readouterr().err
 
 
