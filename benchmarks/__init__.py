@@ -4,7 +4,7 @@ The rooms, in the order the data flows::
 
     hpatches            the command: options in, tables and report out
     datasets            sequences on disk -> images of one size and their homographies
-    photographs         a small set in the same layout, from scikit-image's photographs
+    simulated           a small set in the same layout, made from photographs
     protocol            every constant, and the presets that people quote
     detectors           a name -> anything with detectAndCompute and defaultNorm
     features            detector x image -> points and descriptors, cached on disk

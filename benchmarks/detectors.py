@@ -25,8 +25,8 @@ class Detector(Protocol):
     ) -> tuple[KeyPoints, NDArray[Any] | None]:
         """Find keypoints and describe them; the descriptors are None where there are none."""
 
-    def defaultNorm(self) -> int | None:
-        """Norm in which descriptors are compared, e.g. cv2.NORM_L2; None if it has none."""
+    def defaultNorm(self) -> int:
+        """Norm in which the descriptors are compared, e.g. cv2.NORM_L2."""
 
 
 Factory = Callable[[int], Detector]
@@ -46,8 +46,9 @@ class DetectionOnly:
         """Detect; the descriptors are always None."""
         return self._feature.detect(image, mask), None
 
-    def defaultNorm(self) -> None:
-        """Return None: there is nothing to compare."""
+    def defaultNorm(self) -> int:
+        """Return what OpenCV returns, though there is nothing to compare."""
+        return int(self._feature.defaultNorm())
 
 
 class Redescribed:

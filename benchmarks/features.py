@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .detectors import Detector
+from .detectors import DetectionOnly, Detector
 
 Image = NDArray[np.uint8]
 
@@ -58,9 +58,8 @@ def extract(detector: Detector, image: Image, count: int, workers: int = 1) -> F
         descriptors = np.empty((len(points), 0), np.uint8)
     # RANSAC draws by position, so the detector's own order is left as it is.
     kept = np.sort(_strongest([k.response for k in keypoints], count))
-    return Features(
-        points[kept], np.asarray(descriptors)[kept], milliseconds, detector.defaultNorm(), workers
-    )
+    norm = None if isinstance(detector, DetectionOnly) else detector.defaultNorm()
+    return Features(points[kept], np.asarray(descriptors)[kept], milliseconds, norm, workers)
 
 
 def extract_batch(detector: Any, images: Sequence[Image], count: int) -> list[Features]:

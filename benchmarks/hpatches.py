@@ -14,7 +14,7 @@ from typing import Any
 
 import cv2
 
-from . import accuracy, comparison, datasets, detectors, photographs
+from . import accuracy, comparison, datasets, detectors, simulated
 from .protocol import ESTIMATORS, PRESETS, RULES, Protocol
 from .results import Results, describe_settings, to_json
 from .summary import format_table, summarise_sequences
@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace) -> None:
         folder = options.data
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            photographs.write_sequences(folder)
+            simulated.write_sequences(folder)
         sequences = datasets.read_sequences(folder)
         if protocol.skip_large:
             sequences = [s for s in sequences if s.name not in datasets.LARGE_SEQUENCES]
@@ -152,7 +152,7 @@ def _cache_folder(options: argparse.Namespace) -> Path | None:
 
 def _describe_data(folder: Path | None, sequences: list[datasets.Sequence]) -> dict[str, Any]:
     return {
-        "name": str(folder) if folder else photographs.LABEL,
+        "name": str(folder) if folder else simulated.LABEL,
         "sequences": len(sequences),
         "pairs": sum(len(sequence.images) - 1 for sequence in sequences),
         "full release": datasets.is_full_release(sequences),
@@ -182,7 +182,7 @@ def _describe_machine(workers: int) -> dict[str, str]:
 
 def _print(results: Results, per_sequence: bool, difference: str) -> None:
     if results.data["built-in"]:
-        print(f"{photographs.LABEL}\n")
+        print(f"{simulated.LABEL}\n")
     print_paragraph(f"rules: {RULES}")
     print_paragraph("; ".join(f"{name} {value}" for name, value in describe_settings(results)))
     if per_sequence:

@@ -13,7 +13,7 @@ import dots
 import numpy as np
 import pytest
 
-from benchmarks import accuracy, photographs, published, report, results
+from benchmarks import accuracy, published, report, results, simulated
 from benchmarks.__main__ import main
 from benchmarks.datasets import read_sequences
 from benchmarks.protocol import PRESETS, Protocol
@@ -190,7 +190,7 @@ def test_interruption_says_how_to_go_on(
 def test_without_data_the_built_in_set_is_used_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photographs, "NAMES", ("coins",))
+    monkeypatch.setattr(simulated, "NAMES", ("coins",))
     main(["hpatches", "--methods", "ORB", "--workers", "1", "--out", str(tmp_path)])
     assert capsys.readouterr().out.startswith("built-in set (simulated")
     for name in ("report.md", "report.html"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from benchmarks import datasets, photographs
+from benchmarks import datasets, simulated
 
 NAMES = ("camera", "coins")
 
@@ -16,12 +16,12 @@ NAMES = ("camera", "coins")
 def sequences(tmp_path_factory: pytest.TempPathFactory) -> dict[str, datasets.Sequence]:
     folder = tmp_path_factory.mktemp("photographs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photographs, "NAMES", NAMES)
-        photographs.write_sequences(folder)
+        patch.setattr(simulated, "NAMES", NAMES)
+        simulated.write_sequences(folder)
     return {sequence.name: sequence for sequence in datasets.read_sequences(folder)}
 
 
-@pytest.mark.parametrize("name", photographs.NAMES)
+@pytest.mark.parametrize("name", simulated.NAMES)
 def test_photographs_lie_in_the_wheel(name: str) -> None:
     assert list(Path(skimage.data.__file__).parent.glob(f"{name}.*"))
 
@@ -34,7 +34,7 @@ def test_a_sequence_of_each_kind_per_photograph(sequences: dict[str, datasets.Se
 @pytest.mark.parametrize("name", [f"{kind}_{name}" for kind in "iv" for name in NAMES])
 def test_homographies_are_true(sequences: dict[str, datasets.Sequence], name: str) -> None:
     images, homographies = sequences[name].load(None)
-    height, width = photographs.SIZE
+    height, width = simulated.SIZE
     for image, homography in zip(images[1:], homographies[1:], strict=True):
         size = (width, height)
         warped = cv2.warpPerspective(images[0], homography, size)
