@@ -120,7 +120,7 @@ def run(jobs: Sequence[Job]) -> Records:
     DatasetError
         For an image that cannot be read.
     """
-    with tqdm(total=len(jobs), desc="HPatches", unit="sequence") as bar:
+    with tqdm(total=len(jobs), desc="methods x sequences", unit="job") as bar:
         if jobs[0].workers == 1:
             results = []
             for job in jobs:
