@@ -88,7 +88,7 @@ def plan(
     cache : Path
         Folder of features; those that are there already are not computed again.
     workers : int
-        Number of processes side by side.
+        Number of processes side by side, if there are as many jobs.
 
     Raises
     ------
@@ -97,6 +97,7 @@ def plan(
     for method in methods:
         detectors.find_factory(method)
     fingerprints = {method: detectors.fingerprint(method) for method in methods}
+    workers = min(workers, len(methods) * len(sequences))
     return [
         Job(method, fingerprints[method], sequence, protocol, cache, workers)
         for sequence in sequences

@@ -52,7 +52,7 @@ def add_command(commands: Any) -> None:
     add(
         "--workers",
         type=int,
-        default=os.cpu_count() or 1,
+        default=_count_cores(),
         metavar="N",
         help="processes side by side; 1 for timings that nothing disturbs (default: %(default)s)",
     )
@@ -90,6 +90,12 @@ def run(options: argparse.Namespace) -> None:
         raise SystemExit(130) from None
 
 
+def _count_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows; knows of containers' limits
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _advice(options: argparse.Namespace) -> str:
     kept = _cache_folder(options)
     if kept is None:
@@ -121,7 +127,7 @@ def _run(options: argparse.Namespace) -> None:
             protocol,
             _describe_data(options.data, sequences),
             library_versions(),
-            _describe_machine(options.workers),
+            _describe_machine(jobs[0].workers),
             images,
             pairs,
         )
@@ -174,7 +180,7 @@ def library_versions() -> dict[str, str]:
 
 def _describe_machine(workers: int) -> dict[str, str]:
     return {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "machine": f"{platform.system()} {platform.machine()}, {_count_cores()} CPUs",
         "processes": str(workers),
         "OpenCV threads in each": str(cv2.getNumThreads() if workers == 1 else 1),
     }

@@ -135,11 +135,12 @@ def _best(column: str, values: list[float]) -> str | None:
 
 def _column_groups(protocol: Protocol) -> dict[str, list[str]]:
     return {
-        "Homographies": [
+        "Homographies and descriptors": [
             *(f"H@{t}" for t in protocol.homography_thresholds),
             *(f"AUC@{t}" for t in protocol.auc_thresholds),
+            *("NN mAP", "M. score"),
         ],
-        "Matching": [*(f"MMA@{t}" for t in protocol.mma_thresholds), "NN mAP", "M. score"],
+        "Matching": [f"MMA@{t}" for t in protocol.mma_thresholds],
         "Detection, counts and time": [
             *("repeatability", "loc. error", "keypoints", "matches", "ms/image", "pairs")
         ],

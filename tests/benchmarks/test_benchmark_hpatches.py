@@ -88,7 +88,7 @@ def test_page_and_markdown_hold_the_same_numbers(out: Path) -> None:
     assert lines == rows
     assert [row[0] for row in rows].count("ORB") == 3 * 3  # splits, groups of columns
     widths = {len(row) for row in rows}
-    assert widths == {1 + 6, 1 + 12, 1 + 6, 2}
+    assert widths == {1 + 8, 1 + 10, 1 + 6, 2}
 
 
 def test_pictures_of_the_markdown_exist(out: Path) -> None:
