@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _count_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows; knows of containers' limits
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
@@ -104,6 +104,9 @@ def _advice(options: argparse.Namespace) -> str:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.out:
+        # Only a report needs matplotlib and jinja2; if they are missing, say so before the work.
+        from . import report
     protocol = _protocol(options)
     earlier = comparison.read(options.compare) if options.compare else None
     methods = list(dict.fromkeys(options.methods))
@@ -134,9 +137,6 @@ def _run(options: argparse.Namespace) -> None:
         difference = comparison.compare(earlier, to_json(results)) if earlier else ""
         _print(results, options.per_sequence, difference)
         if options.out:
-            # matplotlib and jinja2 are needed for a report only.
-            from . import report
-
             report.write(options.out, results, jobs, difference)
             print(f"\nwritten to {options.out}: report.html, report.md, report.json, pairs.csv")
 
