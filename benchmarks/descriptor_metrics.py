@@ -6,7 +6,7 @@ to image 1, each with distances in the image that is gone to, and averaged.
 Sources
 -------
 .. [1] DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection and
-   Description", CVPRW 2018, arXiv 1712.07629, appendix "Metrics" (NN mAP and matching score).
+   Description", CVPRW 2018, arXiv 1712.07629, the appendix on evaluation metrics.
 .. [2] Mikolajczyk, Schmid, "A Performance Evaluation of Local Descriptors", PAMI 27(10), 2005,
    section 4 (recall over the number of correspondences).
 """
