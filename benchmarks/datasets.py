@@ -9,14 +9,30 @@ from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = {".ppm", ".png", ".jpg", ".jpeg"}
 
-LAYOUT = """\
-HPatches is a set of image sequences with known homographies (Balntas et al., CVPR 2017;
-https://github.com/hpatches/hpatches-dataset, archive "hpatches-sequences-release").
-Expected layout, with fewer images allowed and ppm, png or jpg files:
+RELEASE = "hpatches-sequences-release"
+
+LAYOUT = f"""\
+HPatches is a set of 116 image sequences with known homographies, on which local features are
+compared (Balntas et al., CVPR 2017). Get the archive {RELEASE} (1.3 GB) from
+    https://github.com/hpatches/hpatches-dataset or
+    https://huggingface.co/datasets/vbalnt/hpatches
+and unpack it. DIR is the folder that it unpacks to, or the one around it. Expected layout, with
+fewer images allowed and ppm, png or jpg files:
     DIR/i_*/  sequences with illumination changes
     DIR/v_*/  sequences with viewpoint changes
         1.ppm .. 6.ppm
         H_1_2 .. H_1_6    3x3 matrices as text, mapping image 1 to image k"""
+
+SPLITS = {"i_": "illumination", "v_": "viewpoint"}
+"""By the beginning of the name of a sequence."""
+
+# fmt: off
+LARGE_SEQUENCES = frozenset({
+    "i_contruction", "i_crownnight", "i_dc", "i_pencils", "i_whitebuilding",
+    "v_artisans", "v_astronautis", "v_talent",
+})
+# fmt: on
+"""Those beyond 1600x1200 that D2-Net left out (arXiv 1905.03561, section 5.1)."""
 
 
 class DatasetError(ValueError):
@@ -45,15 +61,20 @@ class Sequence:
     images: tuple[Path, ...]
     homographies: tuple[NDArray[np.float64], ...]
 
+    @property
+    def split(self) -> str:
+        """Either "illumination" or "viewpoint"."""
+        return SPLITS[self.name[:2]]
+
     def load(
-        self, size: tuple[int, int]
+        self, size: tuple[int, int] | None
     ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.float64]]]:
         """Read the images in grey at one size.
 
         Parameters
         ----------
-        size : tuple of int
-            (height, width) of the images returned.
+        size : tuple of int or None
+            (height, width) of the images returned; None leaves each as it is.
 
         Returns
         -------
@@ -61,7 +82,8 @@ class Sequence:
         homographies : list of (3, 3) float64 arrays
             From the first returned image to each of them, in their pixels.
         """
-        fitted = [fit(_read_grey(path), size) for path in self.images]
+        greys = [_read_grey(path) for path in self.images]
+        fitted = [fit(grey, size or grey.shape) for grey in greys]
         to_reference = np.linalg.inv(fitted[0][1])
         return (
             [image for image, _ in fitted],
@@ -73,7 +95,7 @@ class Sequence:
 
 
 def read_sequences(folder: Path) -> list[Sequence]:
-    """Find the sequences ``i_*`` and ``v_*`` in a folder, sorted by name.
+    """Find the sequences ``i_*`` and ``v_*`` in a folder, or in the release it holds, by name.
 
     Raises
     ------
@@ -82,14 +104,30 @@ def read_sequences(folder: Path) -> list[Sequence]:
     """
     if not folder.is_dir():
         raise DatasetError(f"No such folder: {folder}")
+    if (folder / RELEASE).is_dir():
+        folder = folder / RELEASE
     sequences = [
         _read_sequence(child)
         for child in sorted(folder.iterdir())
-        if child.is_dir() and child.name.startswith(("i_", "v_"))
+        if child.is_dir() and child.name.startswith(tuple(SPLITS))
     ]
     if not sequences:
         raise DatasetError(f"No sequence i_* or v_* in {folder}")
     return sequences
+
+
+def is_full_release(sequences: list[Sequence]) -> bool:
+    """Tell whether these are as many sequences and images as HPatches has.
+
+    The release has 57 sequences with illumination changes and 59 with viewpoint changes, of six
+    images each.
+    """
+    splits = [sequence.split for sequence in sequences]
+    return (
+        splits.count("illumination") == 57
+        and splits.count("viewpoint") == 59
+        and all(len(sequence.images) == 6 for sequence in sequences)
+    )
 
 
 def fit(

@@ -1,12 +1,20 @@
 """Methods by name. A method is a callable that takes the number of points to keep."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+KeyPoints = Sequence[cv2.KeyPoint]
 
 
 class Detector(Protocol):
@@ -14,7 +22,7 @@ class Detector(Protocol):
 
     def detectAndCompute(
         self, image: NDArray[np.uint8], mask: None
-    ) -> tuple[Sequence[cv2.KeyPoint], NDArray[Any] | None]:
+    ) -> tuple[KeyPoints, NDArray[Any] | None]:
         """Find keypoints and describe them; the descriptors are None where there are none."""
 
     def defaultNorm(self) -> int:
@@ -28,15 +36,81 @@ class UnknownMethodError(ValueError):
     """There is no method of this name; the message lists what there is."""
 
 
+class DetectionOnly:
+    """A detector without descriptors: scored by repeatability and localisation error alone."""
+
+    def __init__(self, feature: Any) -> None:
+        self._feature = feature
+
+    def detectAndCompute(self, image: NDArray[np.uint8], mask: None) -> tuple[KeyPoints, None]:
+        """Detect; the descriptors are always None."""
+        return self._feature.detect(image, mask), None
+
+    def defaultNorm(self) -> int:
+        """Return what OpenCV returns, though there is nothing to compare."""
+        return int(self._feature.defaultNorm())
+
+
+class Redescribed:
+    """A method whose descriptors are changed after it made them.
+
+    Parameters
+    ----------
+    feature
+        The method.
+    change
+        Takes its (N, D) descriptors and returns others, one row each.
+    norm
+        To compare those in.
+    """
+
+    def __init__(
+        self, feature: Any, change: Callable[[NDArray[Any]], NDArray[Any]], norm: int
+    ) -> None:
+        self._feature, self._change, self._norm = feature, change, norm
+
+    def detectAndCompute(
+        self, image: NDArray[np.uint8], mask: None
+    ) -> tuple[KeyPoints, NDArray[Any] | None]:
+        """Detect, describe and change the descriptors."""
+        keypoints, descriptors = self._feature.detectAndCompute(image, mask)
+        return keypoints, None if descriptors is None else self._change(descriptors)
+
+    def defaultNorm(self) -> int:
+        """Return the norm of the changed descriptors."""
+        return self._norm
+
+
+def root(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn SIFT into RootSIFT: Hellinger's kernel (Arandjelovic, Zisserman, CVPR 2012)."""
+    total = np.abs(descriptors).sum(axis=1, keepdims=True)
+    return np.sqrt(descriptors / np.maximum(total, 1e-12))
+
+
+def sign_bits(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Keep one bit of each value, its sign: (N, D) floats become (N, D / 8) bytes."""
+    return np.packbits(descriptors > 0, axis=1)
+
+
+def _contrib(name: str) -> Any:
+    # OpenCV 5 moved AKAZE and BRISK to opencv_contrib.
+    return getattr(cv2 if hasattr(cv2, name) else cv2.xfeatures2d, name)
+
+
 def _akaze(n: int) -> Detector:
-    # OpenCV 5 moved AKAZE to opencv_contrib.
-    home: Any = cv2 if hasattr(cv2, "AKAZE") else cv2.xfeatures2d
-    detector = home.AKAZE.create()
-    if hasattr(
-        detector, "setMaxPoints"
-    ):  # before OpenCV 4.9 only the benchmark's own cut limits it
+    detector = _contrib("AKAZE").create()
+    if hasattr(detector, "setMaxPoints"):  # before OpenCV 4.9 only the benchmark's cut limits it
         detector.setMaxPoints(n)
     return detector
+
+
+def _corners(n: int, harris: bool) -> Detector:
+    # The suppression radius of the SuperPoint paper's table 3.
+    return DetectionOnly(
+        cv2.GFTTDetector.create(
+            n, qualityLevel=1e-4, minDistance=4, blockSize=3, useHarrisDetector=harris
+        )
+    )
 
 
 def _superpoint(n: int, **settings: Any) -> Detector:
@@ -44,14 +118,34 @@ def _superpoint(n: int, **settings: Any) -> Detector:
     return import_module("cv2_superpoint").SuperPoint_create(n, **settings)
 
 
+_PYRAMID = {"scaleFactor": 2**0.5, "nlevels": 3}
+
 METHODS: dict[str, Factory] = {
     "ORB": lambda n: cv2.ORB.create(n),
     "SIFT": lambda n: cv2.SIFT.create(n),
+    "RootSIFT": lambda n: Redescribed(cv2.SIFT.create(n), root, cv2.NORM_L2),
     "AKAZE": _akaze,
+    "BRISK": lambda n: _contrib("BRISK").create(),
+    "FAST": lambda n: DetectionOnly(cv2.FastFeatureDetector.create()),
+    "Harris": lambda n: _corners(n, harris=True),
+    "Shi": lambda n: _corners(n, harris=False),
     "SuperPoint": _superpoint,
-    "SuperPoint-pyramid": lambda n: _superpoint(n, scaleFactor=2**0.5, nlevels=3),
+    "SuperPoint-pyramid": lambda n: _superpoint(n, **_PYRAMID),
     "SuperPoint-lite": lambda n: _superpoint(n, model="superpoint-lite"),
+    "SuperPoint-binary": lambda n: Redescribed(_superpoint(n), sign_bits, cv2.NORM_HAMMING),
+    "SuperPoint-bfloat16": lambda n: _superpoint(n, precision="bfloat16"),
 }
+"""What needs nothing but its name."""
+
+WITH_FILE: dict[str, Callable[[int, str], Detector]] = {
+    "ALIKED": lambda n, file: cv2.ALIKED.create(file),
+    "DISK": lambda n, file: cv2.DISK.create(file, n),
+    "SuperPoint": lambda n, file: _superpoint(n, weights=file),
+    "SuperPoint-pyramid": lambda n, file: _superpoint(n, weights=file, **_PYRAMID),
+}
+"""What is given as NAME=FILE: the network of OpenCV 5's ALIKED and DISK, other weights of ours."""
+
+NAMES = f"{', '.join(METHODS)}; with a file: {', '.join(f'{name}=FILE' for name in WITH_FILE)}"
 
 
 def find_factory(name: str) -> Factory:
@@ -60,8 +154,9 @@ def find_factory(name: str) -> Factory:
     Parameters
     ----------
     name : str
-        A key of `METHODS`, or "module:callable" for any callable that takes the number of points
-        and returns something with detectAndCompute and defaultNorm.
+        A key of `METHODS`; "NAME=FILE" with a key of `WITH_FILE`; or "module:callable" for any
+        callable that takes the number of points and returns something with detectAndCompute and
+        defaultNorm.
 
     Raises
     ------
@@ -69,12 +164,68 @@ def find_factory(name: str) -> Factory:
     """
     if name in METHODS:
         return METHODS[name]
+    stem, equals, file = name.partition("=")
+    if equals and stem in WITH_FILE:
+        if not Path(file).is_file():
+            raise UnknownMethodError(f"cannot find the file of {name!r}")
+        if stem in ("ALIKED", "DISK") and not hasattr(cv2, stem):
+            raise UnknownMethodError(f"{stem} needs OpenCV 5; this is {cv2.__version__}")
+        return partial(_from_file, stem, file)
     module, colon, attribute = name.partition(":")
     if not colon:
         raise UnknownMethodError(
-            f"unknown method {name!r}: choose from {', '.join(METHODS)}, or give module:callable"
+            f"unknown method {name!r}: choose from {NAMES}; or give module:callable"
         )
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise UnknownMethodError(f"cannot find the method {name!r}: {error}") from error
+
+
+def _from_file(stem: str, file: str, n: int) -> Detector:
+    return WITH_FILE[stem](n, file)
+
+
+def is_ours(name: str) -> bool:
+    """Tell whether a method of this name is backed by `cv2_superpoint`."""
+    return name.startswith("SuperPoint") and ":" not in name
+
+
+def runs_on_gpu(name: str) -> bool:
+    """Tell whether a method of this name computes on a GPU here, and so prefers batches."""
+    return is_ours(name) and bool(import_module("torch").cuda.is_available())
+
+
+def fingerprint(name: str) -> str:
+    """Name everything that the results of a method depend on, besides the image.
+
+    That is its name, the versions of the libraries, and the contents of this module, of the file
+    of weights, of the package `cv2_superpoint`, or of the module of a foreign callable (not of
+    what that one imports).
+    """
+    _, equals, file = name.partition("=")
+    module, colon, _ = name.partition(":")
+    files = [Path(__file__)]
+    packages = ["numpy", "opencv-contrib-python", "opencv-python", "opencv-python-headless"]
+    if equals:
+        files.append(Path(file))
+    if is_ours(name):
+        package = Path(import_module("cv2_superpoint").__file__ or "").parent
+        files += sorted([*package.glob("*.py"), *package.glob("weights/*.safetensors")])
+        packages.append("torch")
+    elif colon:
+        spec = find_spec(module)
+        if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
+            files.append(Path(spec.origin))
+    parts: list[Any] = [name, cv2.__version__, {p: version_of(p) for p in packages}]
+    parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    parts.append(is_ours(name) and runs_on_gpu(name))
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of an installed distribution; None if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,4 +1,4 @@
-"""Metrics of local features, as pure functions.
+"""Metrics of detection, matching and homographies, as pure functions.
 
 Everywhere: points are (N, 2) arrays of (x, y) pixels with integer coordinates at pixel centres,
 sizes are (height, width), a homography is a (3, 3) array that maps image 1 to image 2, and errors
@@ -40,6 +40,35 @@ def warp_points(points: Floats, homography: Floats) -> Floats:
     homogeneous = np.column_stack([points, np.ones(len(points))]) @ homography.T
     with np.errstate(divide="ignore", invalid="ignore"):
         return homogeneous[:, :2] / homogeneous[:, 2:]
+
+
+def shared_view(
+    points1: Floats,
+    points2: Floats,
+    homography: Floats,
+    size1: tuple[int, int],
+    size2: tuple[int, int],
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which points lie in what both images show.
+
+    Parameters
+    ----------
+    points1, points2 : (N1, 2) and (N2, 2) arrays
+        In image 1 and image 2.
+    homography : (3, 3) array
+        Image 1 to image 2.
+    size1, size2 : tuple of int
+        (height, width) of the images.
+
+    Returns
+    -------
+    seen1, seen2 : (N1,) and (N2,) bool arrays
+        True where the other image shows the point.
+    """
+    return (
+        _inside(warp_points(points1, homography), size2),
+        _inside(warp_points(points2, np.linalg.inv(homography)), size1),
+    )
 
 
 def mutual_nearest_neighbours(
@@ -96,10 +125,8 @@ def repeatability(
         Mean distance of the repeated points to the nearest point of the other image; nan if no
         point is repeated.
     """
-    warped1 = warp_points(points1, homography)
-    warped1 = warped1[_inside(warped1, size)]
-    common2 = points2[_inside(warp_points(points2, np.linalg.inv(homography)), size)]
-
+    seen1, seen2 = shared_view(points1, points2, homography, size, size)
+    warped1, common2 = warp_points(points1[seen1], homography), points2[seen2]
     distances = np.linalg.norm(warped1[:, None] - common2[None], axis=2)
     # The initial value makes the nearest point of an empty set infinitely far.
     nearest = np.concatenate([distances.min(axis=axis, initial=np.inf) for axis in (1, 0)])
@@ -135,9 +162,14 @@ def matching_accuracy(
 
 
 def estimate_homography(
-    points1: Floats, points2: Floats, threshold: float, max_iterations: int, confidence: float
+    points1: Floats,
+    points2: Floats,
+    threshold: float,
+    max_iterations: int,
+    confidence: float,
+    estimator: int = cv2.RANSAC,
 ) -> Floats | None:
-    """Fit a homography to matches with OpenCV's RANSAC.
+    """Fit a homography to matches with one of OpenCV's robust estimators.
 
     Parameters
     ----------
@@ -147,7 +179,9 @@ def estimate_homography(
         Largest reprojection error of an inlier, in pixels of image 2.
     max_iterations : int
     confidence : float
-        Probability at which RANSAC stops early.
+        Probability at which the estimator stops early.
+    estimator : int
+        Such as cv2.RANSAC or cv2.USAC_MAGSAC.
 
     Returns
     -------
@@ -159,7 +193,7 @@ def estimate_homography(
     estimate, _ = cv2.findHomography(
         points1,
         points2,
-        cv2.RANSAC,
+        estimator,
         threshold,
         maxIters=max_iterations,
         confidence=confidence,

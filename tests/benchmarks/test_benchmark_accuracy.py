@@ -1,50 +1,67 @@
-"""The runner and the command line on a tiny set, and detectors by name."""
+"""The runner on tiny sets: exact numbers, failures, worker processes, the cache."""
 
-import json
 import math
-import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
+import dots
 import numpy as np
 import pytest
 
-from benchmarks import accuracy, datasets
-from benchmarks.__main__ import main
-from benchmarks.detectors import UnknownMethodError, find_factory
+from benchmarks import accuracy, datasets, detectors, features, summary
+from benchmarks.protocol import PRESETS, Protocol
 
-PROTOCOL = accuracy.Protocol()
-
-
-class BlindDetector:
-    """Finds nothing, as OpenCV's detectors do on a blank image."""
-
-    calls = 0
-
-    def __init__(self, n: int) -> None:
-        pass
-
-    def detectAndCompute(self, image, mask):
-        BlindDetector.calls += 1
-        return (), None
-
-    def defaultNorm(self) -> int:
-        return cv2.NORM_L2
+PROTOCOL = Protocol()
+DOTS_PROTOCOL = Protocol(
+    size=dots.SIZE, repeatability_size=dots.SIZE, ransac_threshold=1, mma_thresholds=(1, 2, 3)
+)
 
 
-class EagerDetector(BlindDetector):
-    """Returns five points whatever it was asked for, the weakest first."""
+def run(
+    methods: Sequence[str], folder: Path, protocol: Protocol, cache: Path, workers: int = 1
+) -> accuracy.Records:
+    sequences = datasets.read_sequences(folder)
+    return accuracy.run(accuracy.plan(methods, sequences, protocol, cache, workers))
 
-    def detectAndCompute(self, image, mask):
-        keypoints = [cv2.KeyPoint(float(i), 0.0, 1.0, -1.0, float(i)) for i in range(5)]
-        return keypoints, np.arange(5, dtype=np.float32)[:, None]
+
+@pytest.fixture
+def dots_folder(tmp_path: Path) -> Path:
+    dots.write_dots(tmp_path / "dots")
+    return tmp_path / "dots"
 
 
-def test_orb_on_exact_shifts(hpatches_folder: Path) -> None:
-    sequences = datasets.read_sequences(hpatches_folder)
-    images, pairs = accuracy.run({"ORB": find_factory("ORB")}, sequences, PROTOCOL)
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
 
+
+def test_every_number_of_a_known_pair(dots_folder: Path, cache: Path) -> None:
+    images, (pair,) = run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache)
+    assert [(i.image, i.keypoints) for i in images] == [("1.png", 24), ("2.png", 20)]
+    # 20 of the 24 dots stay in view; 7 of them moved by 2 pixels.
+    assert pair.matches == 20
+    assert pair.repeatability == 1
+    assert pair.localisation_error == pytest.approx(7 * 2 / 20)
+    assert pair.matching_accuracy == {1: 13 / 20, 2: 1.0, 3: 1.0}
+    assert pair.matching_score == 1
+    assert pair.average_precision == 1
+    assert pair.corner_errors == [pytest.approx(0, abs=1e-3)]
+
+
+def test_stricter_thresholds_of_a_known_pair(dots_folder: Path, cache: Path) -> None:
+    strict = replace(DOTS_PROTOCOL, descriptor_threshold=1, repeatability_threshold=1)
+    _, (pair,) = run([dots.DOTS], dots_folder, strict, cache)
+    assert pair.repeatability == pytest.approx(13 / 20)
+    assert pair.localisation_error == 0
+    assert pair.matching_score == pytest.approx(13 / 20)
+    # All proposals have distance 0 and are accepted together: precision 13 / 20 at recall 1.
+    assert pair.average_precision == pytest.approx(13 / 20)
+
+
+def test_orb_on_exact_shifts(hpatches_folder: Path, cache: Path) -> None:
+    images, pairs = run(["ORB"], hpatches_folder, PROTOCOL, cache)
     assert [(i.sequence, i.image) for i in images] == [
         ("i_dim", "1.ppm"),
         ("i_dim", "2.ppm"),
@@ -63,125 +80,139 @@ def test_orb_on_exact_shifts(hpatches_folder: Path) -> None:
         assert pair.matching_accuracy[3] > 0.8
         assert pair.repeatability > 0.7
         assert pair.localisation_error < 1.5
+        assert pair.matching_score is not None
+        assert pair.average_precision is not None
+        assert 0.4 < pair.matching_score < pair.average_precision <= 1
 
 
-def test_features_are_computed_once_per_image(hpatches_folder: Path) -> None:
-    BlindDetector.calls = 0
-    sequences = datasets.read_sequences(hpatches_folder)
-    accuracy.run({"blind": BlindDetector}, sequences, PROTOCOL)
-    assert BlindDetector.calls == 2 * (2 + 3)  # two sizes of five images
-
-
-def test_method_that_finds_nothing_fails_everywhere(hpatches_folder: Path) -> None:
-    sequences = datasets.read_sequences(hpatches_folder)
-    images, pairs = accuracy.run({"blind": BlindDetector}, sequences, PROTOCOL)
-    summary = accuracy.summarise(images, pairs, PROTOCOL)
-    assert {summary[key] for key in ("H@1", "H@5", "AUC@3", "MMA@5", "repeatability")} == {0}
-    assert math.isnan(summary["loc. error"])
-    assert summary["pairs"] == 3
-
-
-def test_extract_keeps_the_strongest_in_the_detectors_order() -> None:
-    features = accuracy.extract(EagerDetector(3), np.zeros((9, 9), np.uint8), 3)
-    assert features.points[:, 0].tolist() == [2, 3, 4]
-    assert features.descriptors[:, 0].tolist() == [2, 3, 4]
-
-
-def test_summary_by_hand() -> None:
-    images = [accuracy.ImageRecord("m", "i_a", "1.png", 9, ms) for ms in (100.0, 2.0, 4.0)]
-    pairs = [
-        accuracy.PairRecord("m", "i_a", "2.png", 9, [0.5], {1: 0.5, 3: 0.75, 5: 1.0}, 0.75, 1.5),
-        accuracy.PairRecord("m", "i_a", "3.png", 0, [math.inf], {1: 0, 3: 0, 5: 0}, 0.0, math.nan),
-    ]
-    assert accuracy.summarise(images, pairs, PROTOCOL) == {
-        "H@1": 0.5,
-        "H@3": 0.5,
-        "H@5": 0.5,
-        # (0, 0) to (.5, .5), then level to 3: (.125 + 1.25) / 3.
-        "AUC@3": pytest.approx(1.375 / 3),
-        "MMA@1": 0.25,
-        "MMA@3": 0.375,
-        "MMA@5": 0.5,
-        "repeatability": 0.375,
-        "loc. error": 1.5,
-        "ms/image": 4.0,
-        "pairs": 2,
-    }
-    header, row = accuracy.format_table(images, pairs, PROTOCOL).splitlines()
-    assert header.split() == [
-        *("method", "H@1", "H@3", "H@5", "AUC@3", "MMA@1", "MMA@3", "MMA@5"),
-        *("repeatability", "loc.", "error", "ms/image", "pairs"),
-    ]
-    assert row.split()[:5] == ["m", "0.500", "0.500", "0.500", "0.458"]
-    assert row.split()[-2:] == ["4.000", "2"]
-    assert len(header) == len(row)
-
-
-@pytest.mark.parametrize("name", ["ORB", "SIFT", "AKAZE", "cv2:SIFT_create"])
-def test_detectors_by_name(name: str) -> None:
-    if name == "AKAZE" and not hasattr(cv2, "AKAZE") and not hasattr(cv2, "xfeatures2d"):
-        pytest.skip("this OpenCV 5 was built without opencv_contrib")
-    image = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
-    detector = find_factory(name)(50)
-    keypoints, descriptors = detector.detectAndCompute(image, None)
-    assert descriptors is not None
-    assert len(keypoints) == len(descriptors)
-    assert keypoints
-    if name != "AKAZE" or hasattr(detector, "setMaxPoints"):  # not before OpenCV 4.9
-        assert len(keypoints) <= 55
-    assert detector.defaultNorm() in (cv2.NORM_L2, cv2.NORM_HAMMING)
-
-
-def test_superpoint_is_imported_when_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in = SimpleNamespace(SuperPoint_create=lambda n, **settings: (n, settings))
-    plain, lite = find_factory("SuperPoint"), find_factory("SuperPoint-lite")
-    monkeypatch.setitem(sys.modules, "cv2_superpoint", stand_in)
-    assert plain(300) == (300, {})
-    assert lite(300) == (300, {"model": "superpoint-lite"})
-
-
-@pytest.mark.parametrize("name", ["orbb", "no_such_module:make", "cv2:no_such_detector"])
-def test_unknown_detector(name: str) -> None:
-    with pytest.raises(UnknownMethodError, match=name):
-        find_factory(name)
-
-
-def test_command(hpatches_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = tmp_path / "report.json"
-    blind = f"{__name__}:BlindDetector"
-    files = ["--data", str(hpatches_folder), "--json", str(report)]
-    main(["hpatches", *files, "--per-sequence", "--methods", "ORB", blind])
-    printed = capsys.readouterr().out
-    assert "size (480, 640); points 1000; ransac_threshold 3" in printed
-    assert f"cv2 {cv2.__version__}" in printed
-    _, per_sequence, total = printed.split("\n\n")
-    first_words = [[row.split()[0] for row in t.splitlines()] for t in (per_sequence, total)]
-    assert first_words == [
-        ["method", "i_dim", "i_dim", "v_shift", "v_shift"],
-        ["method", "ORB", blind],
-    ]
-
-    # Failures are null: JSON has no infinity and no nan.
-    records = json.loads(report.read_text(), parse_constant=pytest.fail)
-    assert len(records["images"]) == 2 * 5
-    assert len(records["pairs"]) == 2 * 3
-    assert [p["corner_errors"] for p in records["pairs"] if p["method"] == blind] == [[None]] * 3
-
-
-def test_command_explains_a_missing_folder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_worker_processes_give_the_same_in_the_same_order(
+    hpatches_folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        main(["hpatches", "--data", str(tmp_path / "nowhere")])
-    assert stopped.value.code == 2
-    assert "hpatches-sequences-release" in capsys.readouterr().err
+    methods = ["ORB", dots.BLIND]
+    images, pairs = run(methods, hpatches_folder, PROTOCOL, tmp_path / "one", workers=1)
+    others, same = run(methods, hpatches_folder, PROTOCOL, tmp_path / "two", workers=2)
+    assert repr(pairs) == repr(same)  # nan is not equal to itself, but is written alike
+    assert [replace(i, milliseconds=0, workers=2) for i in images] == [
+        replace(i, milliseconds=0) for i in others
+    ]
 
 
-def test_repeats_run_ransac_on_other_orders(hpatches_folder: Path) -> None:
-    sequences = datasets.read_sequences(hpatches_folder)[:1]
-    protocol = accuracy.Protocol(ransac_repeats=3)
-    (pair,) = accuracy.run({"ORB": find_factory("ORB")}, sequences, protocol)[1]
-    (once,) = accuracy.run({"ORB": find_factory("ORB")}, sequences, PROTOCOL)[1]
+def test_what_runs_on_a_gpu_runs_here_and_in_batches(
+    dots_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A GPU is only pretended: what is checked is who computes, and that a batch changes nothing.
+    protocol = replace(DOTS_PROTOCOL, points=30)
+    single = run(["SuperPoint"], dots_folder, protocol, cache / "single")
+    monkeypatch.setattr(detectors, "runs_on_gpu", lambda name: name == "SuperPoint")
+    batches = []
+    compute = features.extract_batch
+    monkeypatch.setattr(
+        features, "extract_batch", lambda *args: batches.append(len(args[1])) or compute(*args)
+    )
+    images, pairs = run(["SuperPoint"], dots_folder, protocol, cache / "batch", workers=2)
+    assert batches == [2, 2]  # both images, at each of the two sizes
+    assert {image.workers for image in images} == {1}
+    (pair,), (alone,) = pairs, single[1]
+    assert (pair.matches, pair.matching_accuracy) == (alone.matches, alone.matching_accuracy)
+    # Not to the last bit: PyTorch may convolve a batch in another order.
+    assert pair.localisation_error == pytest.approx(alone.localisation_error, abs=1e-4)
+
+
+def test_method_that_finds_nothing_fails_everywhere(hpatches_folder: Path, cache: Path) -> None:
+    images, pairs = run([dots.BLIND], hpatches_folder, PROTOCOL, cache)
+    row = summary.summarise(images, pairs, PROTOCOL)
+    failed = ("H@1", "H@5", "AUC@3", "MMA@5", "repeatability", "M. score", "NN mAP", "matches")
+    assert {row[key] for key in failed} == {0}
+    assert math.isnan(row["loc. error"])
+    assert row["pairs"] == 3
+
+
+def test_method_that_only_detects(hpatches_folder: Path, cache: Path) -> None:
+    images, pairs = run(["FAST"], hpatches_folder, PROTOCOL, cache)
+    row = summary.summarise(images, pairs, PROTOCOL)
+    assert row["repeatability"] > 0.5
+    assert row["keypoints"] > 100
+    without = ("H@1", "AUC@3", "MMA@5", "M. score", "NN mAP", "matches")
+    assert all(math.isnan(row[key]) for key in without)
+
+
+def test_images_as_they_are(hpatches_folder: Path, cache: Path) -> None:
+    sequences = datasets.read_sequences(hpatches_folder)[1:]
+    (job,) = accuracy.plan(["ORB"], sequences, PRESETS["mma"], cache)
+    large, _ = accuracy.find_features(job)
+    assert [image.shape for image in large.images] == [(400, 560)] * 3
+    np.testing.assert_allclose(large.homographies[2][:, 2], [-48, -32, 1])
+    _, pairs = accuracy.evaluate(job)
+    assert all(pair.corner_errors[0] < 2 for pair in pairs)
+    assert sorted(pairs[0].matching_accuracy) == list(range(1, 11))
+
+
+def test_estimator_is_the_protocols(hpatches_folder: Path, cache: Path) -> None:
+    magsac = replace(PROTOCOL, estimator="USAC_MAGSAC")
+    (first, *_), (second, *_) = (
+        run(["ORB"], hpatches_folder, protocol, cache)[1] for protocol in (PROTOCOL, magsac)
+    )
+    assert first.corner_errors != second.corner_errors
+    assert second.corner_errors[0] < 2
+
+
+def test_repeats_run_ransac_on_other_orders(hpatches_folder: Path, cache: Path) -> None:
+    thrice = replace(PROTOCOL, ransac_repeats=3)
+    pair = run(["ORB"], hpatches_folder, thrice, cache)[1][0]
+    once = run(["ORB"], hpatches_folder, PROTOCOL, cache)[1][0]
     assert len(pair.corner_errors) == 3
     assert pair.corner_errors[0] == once.corner_errors[0]
     assert max(pair.corner_errors) < 2
+
+
+def test_features_are_computed_once_per_image(dots_folder: Path, cache: Path) -> None:
+    dots.DotDetector.calls = 0
+    first = run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache)
+    assert dots.DotDetector.calls == 2 + 2  # two images at two sizes, with other numbers of points
+    assert run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache) == first
+    assert dots.DotDetector.calls == 4
+
+    other_thresholds = replace(DOTS_PROTOCOL, mma_thresholds=(7,), ransac_iterations=10)
+    run([dots.DOTS], dots_folder, other_thresholds, cache)
+    assert dots.DotDetector.calls == 4
+    run([dots.DOTS], dots_folder, replace(DOTS_PROTOCOL, points=500), cache)
+    assert dots.DotDetector.calls == 6
+
+
+def test_a_changed_image_is_computed_anew(dots_folder: Path, cache: Path) -> None:
+    run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache)
+    path = dots_folder / "v_dots" / "2.png"
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    image[60, 80] = 255
+    cv2.imwrite(str(path), image)
+    images, _ = run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache)
+    assert [i.keypoints for i in images] == [24, 21]
+
+
+def test_resume_after_an_interruption(
+    dots_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detect = dots.DotDetector.detectAndCompute
+    whole = run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache.with_name("other"))
+
+    def stop_at_the_third(self, image, mask):
+        if dots.DotDetector.calls == 2:
+            raise KeyboardInterrupt
+        return detect(self, image, mask)
+
+    dots.DotDetector.calls = 0
+    monkeypatch.setattr(dots.DotDetector, "detectAndCompute", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache)
+    monkeypatch.undo()
+
+    assert len(list(cache.iterdir())) == 2  # the first size was done
+    resumed = run([dots.DOTS], dots_folder, DOTS_PROTOCOL, cache)
+    assert dots.DotDetector.calls == 2 + 2
+    assert resumed[1] == whole[1]
+
+
+def test_error_in_a_worker_process_is_raised_here(hpatches_folder: Path, cache: Path) -> None:
+    (hpatches_folder / "i_dim" / "2.ppm").write_bytes(b"not an image")
+    with pytest.raises(datasets.DatasetError, match="Cannot read the image"):
+        run(["ORB"], hpatches_folder, PROTOCOL, cache, workers=2)

@@ -114,3 +114,48 @@ def test_load_adjusts_the_homography_exactly(hpatches_folder: Path) -> None:
     _, homographies = shift.load((240, 320))
     expected = [[1, 0, -14.4], [0, 1, -9.6], [0, 0, 1]]
     np.testing.assert_allclose(homographies[1], expected, atol=1e-9)
+
+
+def test_folder_around_the_release(hpatches_folder: Path, tmp_path: Path) -> None:
+    around = tmp_path / "downloads"
+    around.mkdir()
+    hpatches_folder.rename(around / "hpatches-sequences-release")
+    assert [s.name for s in datasets.read_sequences(around)] == ["i_dim", "v_shift"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".PNG"])
+def test_other_formats(hpatches_folder: Path, suffix: str) -> None:
+    for path in (hpatches_folder / "i_dim").glob("*.ppm"):
+        cv2.imwrite(str(path.with_suffix(suffix)), cv2.imread(str(path)))
+        path.unlink()
+    images, _ = datasets.read_sequences(hpatches_folder)[0].load(None)
+    assert [image.shape for image in images] == [(400, 560)] * 2
+
+
+def test_splits(hpatches_folder: Path) -> None:
+    dim, shift = datasets.read_sequences(hpatches_folder)
+    assert (dim.split, shift.split) == ("illumination", "viewpoint")
+
+
+def test_load_without_a_size_changes_nothing(hpatches_folder: Path) -> None:
+    shift = datasets.read_sequences(hpatches_folder)[1]
+    images, homographies = shift.load(None)
+    expected = cv2.imread(str(hpatches_folder / "v_shift" / "2.ppm"), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(images[1], expected)
+    np.testing.assert_allclose(homographies[1], shift.homographies[1])
+
+
+@pytest.mark.parametrize(
+    ("illumination", "viewpoint", "images", "full"),
+    [(57, 59, 6, True), (57, 58, 6, False), (58, 58, 6, False), (57, 59, 5, False)],
+)
+def test_full_release(illumination: int, viewpoint: int, images: int, full: bool) -> None:
+    names = [f"i_{i}" for i in range(illumination)] + [f"v_{i}" for i in range(viewpoint)]
+    paths = tuple(Path(f"{i}.ppm") for i in range(images))
+    sequences = [datasets.Sequence(name, paths, (np.eye(3),) * images) for name in names]
+    assert datasets.is_full_release(sequences) == full
+
+
+def test_eight_large_sequences_of_both_kinds() -> None:
+    names = datasets.LARGE_SEQUENCES
+    assert [sum(n.startswith(p) for n in names) for p in ("i_", "v_")] == [5, 3]
