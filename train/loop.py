@@ -100,14 +100,15 @@ def fit(
     )
     start, seconds = 0, 0.0
     means: dict[str, float] = {}
-    if checkpoint.exists():
-        state = checkpoints.restore(network, checkpoint)
-        optimizer.load_state_dict(state["optimizer"])
+    state = checkpoints.restore(network, checkpoint) if checkpoint.exists() else None
+    if state:
         start, seconds = state["step"], state["history"]["seconds"]
         log.info("%s goes on from iteration %d", name, start)
     if start >= settings.iterations:
         return
     module, wrapped = fabric.setup(network, optimizer)
+    if state:  # not before: the moments are put where the weights are at this moment
+        optimizer.load_state_dict(state["optimizer"])
     seeds = [seed, *name.encode(), start, fabric.global_rank]
     torch.manual_seed(int(np.random.default_rng(seeds).integers(1 << 62)))
     source = batches(seeds, max(1, settings.batch // fabric.world_size))
@@ -119,8 +120,7 @@ def fit(
                 "seconds": seconds + time.monotonic() - started,
                 "losses": means,
             }
-            optimizer_state = wrapped.optimizer.state_dict()
-            checkpoints.write(checkpoint, network, done, optimizer_state, history)
+            checkpoints.write(checkpoint, network, done, optimizer.state_dict(), history)
 
     curves = checkpoint.parent / "curves" / name
     writer = SummaryWriter(curves) if fabric.is_global_zero else None
@@ -132,7 +132,7 @@ def fit(
     waited, done, reported, healthy = 0.0, start, start, True
     try:
         for i in range(start, settings.iterations):
-            for group in wrapped.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _rate(i, settings)
             asked = time.monotonic()
             made = next(source)

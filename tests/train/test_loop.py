@@ -1,0 +1,59 @@
+"""The loop of all stages: going on after a pause, and never writing weights that are spoiled."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+
+from cv2_superpoint.network import Architecture, SuperPointNet
+from train import loop
+from train.datasets import Batch
+from train.presets import FitSettings
+
+ARCHITECTURE = Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="before")
+
+
+@pytest.fixture
+def fit(tmp_path):
+    """Fit a tiny network to nothing in particular, with a checkpoint in a folder of the test."""
+
+    def run(iterations, precision="32-true", spoil=lambda network, step: None):
+        steps = itertools.count()
+
+        def step(forward, batch):
+            spoil(network, next(steps))
+            logits, descriptors = forward(batch.images.float() / 255)
+            return {"loss": logits.square().mean() + descriptors.square().mean()}
+
+        images = torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)
+        nothing = torch.zeros(2, 1, 2), torch.zeros(2, 1, dtype=torch.bool)
+        batch = Batch(images, torch.full((2, 2), 16), *nothing)
+        network = SuperPointNet(ARCHITECTURE)
+        settings = FitSettings(iterations, 2, 1e-3, 1, 16, 16)
+        checkpoint = tmp_path / "stage.ckpt"
+        loop.fit(
+            Fabric(accelerator="cpu", devices=1, precision=precision),
+            network,
+            list(network.parameters()),
+            step,
+            lambda seed, share: itertools.repeat(batch),
+            settings,
+            1,
+            checkpoint,
+        )
+        return torch.load(checkpoint, weights_only=True)
+
+    return run
+
+
+def test_the_optimizer_goes_on_where_the_weights_are(fit):
+    """Fabric moves the network, here to other numbers, on a GPU to its memory."""
+    fit(2, "64-true")
+    state = fit(4, "64-true")
+    assert state["step"] == 4
+    moments = [value["exp_avg"] for value in state["optimizer"]["state"].values()]
+    assert {moment.dtype for moment in moments} == {torch.float64}
+    assert {int(value["step"]) for value in state["optimizer"]["state"].values()} == {4}
