@@ -42,6 +42,10 @@ def _rate(step: int, settings: FitSettings) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
+def _finite(losses: Losses) -> bool:
+    return all(math.isfinite(value) for value in losses.values())
+
+
 def hardware(device: torch.device) -> str:
     """Return the name of a GPU, or of the processor."""
     if device.type == "cuda":
@@ -86,7 +90,7 @@ def fit(
     UserError
         If the checkpoint is of another architecture, or broken.
     FloatingPointError
-        If the loss is no longer finite; the checkpoint is not overwritten then.
+        If the loss or its gradient is no longer finite; the checkpoint is not overwritten then.
     OSError
         If a checkpoint cannot be written.
     """
@@ -129,7 +133,7 @@ def fit(
     )
     sums: Losses = {}
     saved = began = started = time.monotonic()
-    waited, done, reported, healthy = 0.0, start, start, True
+    waited, done, reported = 0.0, start, start
     try:
         for i in range(start, settings.iterations):
             for group in optimizer.param_groups:
@@ -141,21 +145,20 @@ def fit(
             losses = step(module, batch)
             wrapped.zero_grad(set_to_none=True)
             fabric.backward(losses["loss"])
-            fabric.clip_gradients(module, wrapped, max_norm=5.0)
+            # Nothing is read from the device but in reports: the GPU would wait for the CPU.
+            norm = fabric.clip_gradients(module, wrapped, max_norm=5.0, error_if_nonfinite=False)
             wrapped.step()
             done = i + 1
             bar.update()
-            # Sums stay on the device: reading a value would make the GPU wait for the CPU.
-            for key, value in losses.items():
+            for key, value in {**losses, "gradient_norm": norm}.items():
                 sums[key] = sums.get(key, 0) + value.detach()
             if done % REPORT_ITERATIONS == 0 or done == settings.iterations:
                 count, reported = done - reported, done
-                means = {key: float(total) / count for key, total in sums.items()}
-                healthy = math.isfinite(means["loss"])
-                if not healthy:
+                if not _finite(sums):
                     raise FloatingPointError(
-                        f"the loss of {name} at iteration {done} is not finite"
+                        f"the loss of {name}, or its gradient, at iteration {done} is not finite"
                     )
+                means = {key: float(total) / count for key, total in sums.items()}
                 now = time.monotonic()
                 means["images_per_second"] = settings.batch * count / (now - began)
                 means["waiting"] = waited / (now - began)
@@ -171,6 +174,6 @@ def fit(
         bar.close()
         if writer:
             writer.close()
-        if healthy:
+        if _finite(sums):
             save(done)
     fabric.barrier()

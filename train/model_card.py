@@ -115,7 +115,7 @@ def _stages(out: Path) -> list[tuple[str, ...]]:
             result = ", ".join(
                 f"{key} {value:.3f}"
                 for key, value in history["losses"].items()
-                if key not in ("images_per_second", "waiting")
+                if key not in ("gradient_norm", "images_per_second", "waiting")
             )
             minutes = f"{history['seconds'] / 60:.0f}"
             rows.append((file.stem, str(state["step"]), minutes, history["hardware"], result))

@@ -57,3 +57,29 @@ def test_the_optimizer_goes_on_where_the_weights_are(fit):
     moments = [value["exp_avg"] for value in state["optimizer"]["state"].values()]
     assert {moment.dtype for moment in moments} == {torch.float64}
     assert {int(value["step"]) for value in state["optimizer"]["state"].values()} == {4}
+
+
+def _lose(network, step):
+    if step == 3:
+        torch.nn.init.constant_(network.detector[1].conv.bias, torch.nan)
+
+
+def test_weights_that_are_not_finite_are_never_written(fit):
+    before = fit(2)
+    with pytest.raises(FloatingPointError, match="stage"):
+        fit(100, spoil=_lose)
+    assert fit(2)["step"] == before["step"] == 2
+
+
+def test_nor_when_interrupted_before_it_was_noticed(fit):
+    def lose_and_interrupt(network, step):
+        _lose(network, step)
+        if step == 5:
+            raise KeyboardInterrupt
+
+    fit(2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(100, spoil=lose_and_interrupt)
+    state = fit(2)
+    assert state["step"] == 2
+    assert all(value.isfinite().all() for value in state["network"].values())
