@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -102,6 +103,8 @@ class Photographs(IterableDataset[Sample]):
 
 def load(dataset: IterableDataset[Sample], batch: int, workers: int) -> Iterator[Batch]:
     """Yield endless batches, made by so many processes; 0: by the caller's own."""
+    if workers:  # which inherit one thread; told so themselves, they wait for threads they lack
+        cv2.setNumThreads(1)
     loader = DataLoader(
         dataset,
         batch,
