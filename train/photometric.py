@@ -1,4 +1,4 @@
-"""Random changes of light, noise and sharpness, on the device, with kornia."""
+"""Random changes of light, noise and sharpness, on the device; none of them moves a corner."""
 
 from __future__ import annotations
 
@@ -6,14 +6,99 @@ import kornia.augmentation as K
 import torch
 from torch import Tensor, nn
 
+# What needs random numbers for every pixel is our own: kornia draws them on the CPU.
+
+
+def _uniform(images: Tensor, low: float, high: float) -> Tensor:
+    """Return ``(B, 1, 1, 1)``, one number per image."""
+    return low + (high - low) * torch.rand(len(images), 1, 1, 1, device=images.device)
+
+
+def _chosen(images: Tensor, share: float) -> Tensor:
+    """Return ``(B, 1, 1, 1)``: 1 for about so large a share of the images, 0 for the others."""
+    return (_uniform(images, 0, 1) < share).float()
+
+
+class RandomIllumination(nn.Module):
+    """Brighten or darken some images towards one side, and some around one place.
+
+    Parameters
+    ----------
+    share
+        Of the images, for each of the two.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Take and return ``(B, 1, H, W)``."""
+        y = torch.linspace(0, 1, images.shape[2], device=images.device)[:, None]
+        x = torch.linspace(0, 1, images.shape[3], device=images.device)
+        slope = torch.where(_chosen(images, 0.5) > 0, x, y)
+        strength = _uniform(images, 0.01, 0.2) * self._signs(images)
+        images = images + strength * slope
+        dx = (x - _uniform(images, 0.1, 0.9)) / _uniform(images, 0.2, 1)
+        dy = (y - _uniform(images, 0.1, 0.9)) / _uniform(images, 0.2, 1)
+        spot = torch.exp(-dx.square() / 2) * torch.exp(-dy.square() / 2)
+        strength = _uniform(images, 0.01, 0.15) * self._signs(images)
+        return (images + strength * spot).clamp(0, 1)
+
+    def _signs(self, images: Tensor) -> Tensor:
+        """Return 1 or -1, or 0 for the images that are left alone."""
+        return (2 * _chosen(images, 0.5) - 1) * _chosen(images, self.share)
+
+
+class RandomNoise(nn.Module):
+    """Add Gaussian noise to a share of the images.
+
+    Parameters
+    ----------
+    deviation
+        Standard deviation.
+    share
+        Of the images.
+    """
+
+    def __init__(self, deviation: float, share: float) -> None:
+        super().__init__()
+        self.deviation = deviation
+        self.share = share
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Take and return ``(B, 1, H, W)``."""
+        return images + self.deviation * _chosen(images, self.share) * torch.randn_like(images)
+
 
 class RandomSpeckle(nn.Module):
     """Multiply half of the images by noise of mean 1 and a deviation of up to 0.25."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Take and return ``(B, 1, H, W)``."""
-        deviation = torch.rand(len(images), 1, 1, 1, device=images.device) - 0.5
-        return images * (1 + 0.5 * deviation.clamp_min(0) * torch.randn_like(images))
+        deviation = _uniform(images, 0, 0.25) * _chosen(images, 0.5)
+        return images * (1 + deviation * torch.randn_like(images))
+
+
+class RandomSaltAndPepper(nn.Module):
+    """Make up to 1.5% of the pixels of a share of the images white or black.
+
+    Parameters
+    ----------
+    share
+        Of the images.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Take and return ``(B, 1, H, W)``."""
+        amount = _uniform(images, 0.001, 0.015) * _chosen(images, self.share)
+        chance = torch.rand_like(images)
+        images = images.masked_fill(chance < amount / 2, 1)
+        return images.masked_fill(chance > 1 - amount / 2, 0)
 
 
 def photometric_augmentation(harsh: bool = False) -> nn.Module:
@@ -33,17 +118,13 @@ def photometric_augmentation(harsh: bool = False) -> nn.Module:
         K.RandomGamma((0.6, 1.7), p=0.5),
         K.RandomContrast((0.5, 1.5), p=0.6),
         K.RandomBrightness((0.75, 1.25), p=0.6),
-        K.RandomLinearIllumination(p=0.2),
-        K.RandomGaussianIllumination(p=0.2),
+        RandomIllumination(0.2),
         K.RandomGaussianBlur((7, 7), (0.2, 1.8), p=0.3),
-        K.RandomMotionBlur((3, 9), 90.0, 0.5, p=0.15),
-        K.RandomGaussianNoise(std=0.03, p=0.3),
+        # Another direction than 0, the same back and forth, would move the picture.
+        K.RandomMotionBlur((3, 9), 90.0, 0.0, border_type="replicate", p=0.15),
+        RandomNoise(0.03, 0.3),
     ]
-    noise = [
-        RandomSpeckle(),
-        K.RandomGaussianNoise(std=0.08, p=0.3),
-        K.RandomSaltAndPepperNoise(amount=(0.001, 0.015), p=0.4),
-    ]
+    noise = [RandomSpeckle(), RandomNoise(0.08, 0.3), RandomSaltAndPepper(0.4)]
     return nn.Sequential(*light, *(noise if harsh else []))
 
 
