@@ -51,7 +51,7 @@ def _parser(preset: str) -> ArgumentParser:
     parser.add_argument(
         "--sequences",
         type=Path,
-        help="export measures on this folder in HPatches' format, else on a small built-in set",
+        help="folder in HPatches' format, on which export measures, for the model card",
     )
     parser.add_argument(
         "--manifest", type=Path, help="CSV with the licence_note of each image, for the model card"
