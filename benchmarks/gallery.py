@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from . import metrics
 from .accuracy import Job, PairRecord, find_view
+from .datasets import Image
 from .detectors import is_ours
-from .features import Image
 from .scoring import View, match
 from .summary import format_value
 
