@@ -15,7 +15,7 @@ The rooms. What all commands use::
 Of ``python -m benchmarks hpatches``, in the order the data flows::
 
     hpatches            the command: options in, tables and report out
-    simulated           a small set in HPatches' layout, made from photographs
+    simulated           a set in HPatches' layout, made from photographs
     protocol            every constant, and the presets that people quote
     descriptor_metrics  metrics of descriptors and of the whole pipeline
     scoring             a pair of images -> all its metrics

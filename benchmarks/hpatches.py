@@ -1,4 +1,4 @@
-"""The command ``hpatches``: accuracy on HPatches, a folder like it, or a small built-in set."""
+"""The command ``hpatches``: accuracy on HPatches, a folder like it, or a built-in set."""
 
 import argparse
 import sys
@@ -31,7 +31,7 @@ def add_command(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="default: a small set built from photographs")
+    add("--data", type=Path, metavar="DIR", help="default: a set made from photographs")
     add("--out", type=Path, metavar="DIR", help="write report.md, .html, .json, pairs.csv here")
     add_methods(parser, "ORB", "SIFT", "SuperPoint")
     add("--preset", choices=PRESETS, default="paper", help="protocol (default: paper)")

@@ -11,7 +11,7 @@ import numpy as np
 from .detectors import DetectionOnly, MethodError, make
 from .machine import library_versions
 from .options import add_methods, positive
-from .photographs import PhotographError, describe_photographs, read_photographs
+from .photographs import BUNDLED, PhotographError, describe_photographs, read_photographs
 from .steps import Protocol, Summary, run_steps, summarise
 from .tables import format_table, write_csv
 from .views import shrink, turn
@@ -31,9 +31,9 @@ SCALE = (
 
 MATCHING = (
     "Strongest points by response; mutual nearest neighbours in the method's norm; homographies by "
-    "OpenCV's RANSAC. A match is correct within 3 pixels, a homography if its corners are off by "
-    "at most 3 pixels on average, both in the turned or smaller picture. Pictures: grey, resized "
-    "with their ratio kept and cropped."
+    f"OpenCV's RANSAC. A match is correct within {PROTOCOL.match_threshold:g} pixels, a homography "
+    f"if its corners are off by at most {PROTOCOL.corner_threshold:g} pixels on average, both in "
+    "the turned or smaller picture. Pictures: grey, resized with their ratio kept and cropped."
 )
 
 
@@ -63,7 +63,7 @@ def _add_options(
         "--data",
         type=Path,
         metavar="DIR",
-        help="a folder of pictures (default: 15 photographs inside scikit-image)",
+        help=f"a folder of pictures (default: {len(BUNDLED)} photographs inside scikit-image)",
     )
     add("--limit", type=positive, metavar="N", help="at most so many pictures")
     add_methods(parser, "ORB", "SIFT", "SuperPoint")

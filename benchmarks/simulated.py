@@ -1,4 +1,4 @@
-"""A small set in the HPatches layout, made from photographs that come with scikit-image.
+"""A set in the HPatches layout, made from photographs.
 
 It stands in where HPatches is not at hand: the homographies and the light are simulated, so its
 numbers compare methods on this machine and are not to be quoted beside HPatches'.

@@ -272,7 +272,7 @@ def test_command(
     )
     options.run(options)
     printed = capsys.readouterr().out
-    assert f"OpenCV {cv2.__version__}" in printed
+    assert f"OpenCV: {cv2.__version__}" in printed
     assert "RANDOM" not in printed
     assert "50 points, 1 threads: ms per image, x ORB, x SIFT" in printed
     with (tmp_path / "out" / "speed.csv").open(newline="") as file:
