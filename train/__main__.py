@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,9 @@ def _parser(preset: str) -> ArgumentParser:
 
 def main() -> None:
     """Run one stage, or all of them; what the user can mend is said in one line."""
+    # Also in the background, where shells have Ctrl-C ignored, and for those who say it by SIGTERM.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
     try:
         _main()
     except KeyboardInterrupt:
