@@ -1,25 +1,48 @@
-"""Accuracy of local features on HPatches-format sequences.
+"""Accuracy, invariance and speed of local features.
 
-The rooms, in the order the data flows::
+The rooms. What all commands use::
 
-    hpatches            the command: options in, tables and report out
+    options             options that several commands have
     datasets            sequences on disk -> images of one size and their homographies
-    simulated           a small set in the same layout, made from photographs
-    protocol            every constant, and the presets that people quote
+    photographs         those inside scikit-image's wheel, or the pictures of a folder
     detectors           a name -> anything with detectAndCompute and defaultNorm
     features            detector x image -> points and descriptors, cached on disk
     metrics             keypoints, matches and a homography -> numbers; pure functions
-    descriptor_metrics  the same for descriptors and the whole pipeline
+    tables              rows -> text and CSV
+    plots               records -> pictures
+    machine             what numbers depend on besides code and data
+
+Of ``python -m benchmarks hpatches``, in the order the data flows::
+
+    hpatches            the command: options in, tables and report out
+    simulated           a set in HPatches' layout, made from photographs
+    protocol            every constant, and the presets that people quote
+    descriptor_metrics  metrics of descriptors and of the whole pipeline
     scoring             a pair of images -> all its metrics
     accuracy            methods x sequences -> a record per pair and image, in worker processes
     summary             records -> means by split and method, as rows and text
     results, published  everything of a run as JSON and CSV; the paper's numbers
-    plots, gallery      records -> pictures
+    gallery             pairs drawn with their matches
     report              results and pictures -> report.md, report.html
     comparison          two report.json -> what changed
 
-Run from a checkout: ``python -m benchmarks hpatches --data DIR``. A new method is a line in
-`detectors.METHODS`.
+Of ``python -m benchmarks rotation`` and ``scale``::
+
+    invariance          the commands: options in, tables, CSV and plot out
+    views               a photograph -> the same turned or made smaller, and the homography
+    steps               methods x photographs x steps -> records -> a summary per step
+
+Of ``python -m benchmarks speed``, and of ``pytest benchmarks --benchmark-only``::
+
+    speed               the command: options in, tables, CSV and JSON out
+    cases               what is timed: method, size, points, threads, device, precision, batch
+    timing              cases -> times, in rounds
+    roofline            where the time of a network goes, and the least that it could take
+    memory              a case -> its peak memory, in a process of its own
+    speed_report        times -> rows and text
+    test_speed          times of single calls, to find regressions
+
+A new method is a line in `detectors.METHODS`.
 
 Coordinates are (x, y) in pixels with integer coordinates at pixel centres, as in OpenCV; sizes are
 (height, width). A homography maps column vectors (x, y, 1) of image 1 to image 2.

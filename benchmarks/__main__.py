@@ -1,22 +1,23 @@
-"""The command line: ``python -m benchmarks COMMAND``."""
+"""Measure local features: how accurate and how fast they are, and what rotation does to them."""
 
 import argparse
-from importlib import import_module
-from importlib.util import find_spec
 
-MODULES = ("hpatches", "speed", "turning")
-"""Modules with an ``add_command(commands)``."""
+from . import hpatches, invariance, speed
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the benchmark it names."""
+    options = make_parser().parse_args(arguments)
+    options.run(options)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser; PyTorch and matplotlib are imported by the commands once they run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in MODULES:
-        if find_spec(f"{__package__}.{name}"):
-            import_module(f"{__package__}.{name}").add_command(commands)
-    options = parser.parse_args(arguments)
-    options.run(options)
+    for module in (hpatches, invariance, speed):
+        module.add_command(commands)
+    return parser
 
 
 if __name__ == "__main__":

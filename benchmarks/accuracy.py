@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,11 @@ import cv2
 from tqdm import tqdm
 
 from . import datasets, detectors, features, scoring
+from .datasets import Image
 from .detectors import Detector
-from .features import Features, Image, extract
+from .features import Features
 from .protocol import Protocol
 from .scoring import View
-
-__all__ = ["Features", "ImageRecord", "Job", "PairRecord", "Protocol", "extract", "plan", "run"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def plan(
 
     Raises
     ------
-    UnknownMethodError
+    MethodError
     """
     for method in methods:
         detectors.find_factory(method)
@@ -120,6 +119,8 @@ def run(jobs: Sequence[Job]) -> Records:
     ------
     DatasetError
         For an image that cannot be read.
+    MethodError
+        For a method that cannot be made.
     """
     with tqdm(total=len(jobs), desc="methods x sequences", unit="job") as bar:
         if jobs[0].workers == 1:
@@ -137,7 +138,7 @@ def _run_in_processes(jobs: Sequence[Job], tick: Callable[[], Any]) -> list[Reco
     # "spawn", because forked processes inherit the threads' locks of OpenCV and PyTorch.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs[0].workers, mp_context=context, initializer=_begin_worker)
-    batched = {m for m in {job.method for job in jobs} if detectors.runs_on_gpu(m)}
+    batched = set(filter(detectors.runs_on_gpu, {job.method for job in jobs}))
     futures: dict[int, Future[Records]] = {}
     try:
         for i in sorted(range(len(jobs)), key=lambda i: jobs[i].method in batched):
@@ -166,9 +167,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-@lru_cache(maxsize=4)
+@cache  # networks are slow to load, and no run has many methods
 def _make(method: str, points: int) -> Detector:
-    return detectors.find_factory(method)(points)
+    return detectors.make(method, points)
 
 
 def find_features(job: Job) -> tuple[View, View]:
@@ -187,7 +188,7 @@ def find_view(job: Job, size: tuple[int, int] | None, points: int) -> View:
         detector = _make(job.method, points)
         if hasattr(detector, "extract") and detectors.runs_on_gpu(job.method):
             return features.extract_batch(detector, images, points)
-        return [extract(detector, image, points, job.workers) for image in images]
+        return [features.extract(detector, image, points, job.workers) for image in images]
 
     images, homographies = job.sequence.load(size)
     found = features.cached(job.cache, job.fingerprint, images, points, compute)

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from . import detectors
+from .datasets import Image
 
 NETWORKS = {"SuperPoint-full": "superpoint", "SuperPoint-lite": "superpoint-lite"}
 """Methods that are timed on every device and precision, and their architectures."""
 
-Image = NDArray[np.uint8]
+PRECISIONS = ("float32", "float16", "bfloat16")
+"""Those of the package, named here because it imports PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,17 @@ class Case:
     Attributes
     ----------
     method : str
-        A key of `NETWORKS`, or a name that `detectors.find_factory` knows.
+        A name that `detectors.find_factory` knows.
     size : tuple of int
         (height, width) of the images.
     points : int
         To keep at most.
     threads : int
         Of OpenCV and of PyTorch on the CPU.
-    device, precision : str
-        Of a network; ``"cpu"`` and ``""`` for other methods.
+    device : str
+        Where it computes.
+    precision : str
+        Of `NETWORKS`; ``""`` for other methods.
     batch : int
         Images per call.
     """
@@ -64,21 +66,25 @@ def make(case: Case) -> Any:
 
     Raises
     ------
-    UnknownMethodError
-        If there is no such method.
+    MethodError
     """
     if case.method not in NETWORKS:
-        return detectors.find_factory(case.method)(case.points)
+        return detectors.make(case.method, case.points)
     from cv2_superpoint import SuperPoint_create
 
     model = NETWORKS[case.method]
     settings = {"device": case.device, "precision": case.precision}
-    if ships(model):
-        return SuperPoint_create(case.points, model=model, **settings)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "random.safetensors"
-        path.write_bytes(random_weights(model))
-        return SuperPoint_create(case.points, weights=path, **settings)
+        if ships(model):
+            settings["model"] = model
+        else:
+            path = Path(folder) / "random.safetensors"
+            path.write_bytes(random_weights(model))
+            settings["weights"] = str(path)
+        try:
+            return SuperPoint_create(case.points, **settings)
+        except cv2.error as error:
+            raise detectors.MethodError(f"cannot make {case}: {error}") from error
 
 
 def ships(model: str) -> bool:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .summary import Row, format_table
+from .summary import Row, format_rows
 
 
 class ComparisonError(ValueError):
@@ -32,7 +32,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> str:
     Parameters
     ----------
     old, new : dict
-        As `report.to_json` makes them.
+        As `results.to_json` makes them.
     """
     lines = []
     for part in ("protocol", "data", "versions"):
@@ -47,7 +47,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> str:
         shared = {name: row for name, row in rows.items() if name in before_rows}
         table = {name: _difference(before_rows[name], row) for name, row in shared.items()}
         lines += ["", f"{split}, new minus old:"]
-        lines.append(format_table(table, sign="+") if table else "no method in common")
+        lines.append(format_rows(table, sign="+") if table else "no method in common")
     for name in sorted({*old["summary"]["all"]} ^ {*new["summary"]["all"]}):
         where = "new" if name in new["summary"]["all"] else "old"
         lines.append(f"{name}: only in the {where} run")

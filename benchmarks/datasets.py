@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Image = NDArray[np.uint8]
+
 IMAGE_SUFFIXES = {".ppm", ".png", ".jpg", ".jpeg"}
 
 RELEASE = "hpatches-sequences-release"
@@ -66,9 +68,7 @@ class Sequence:
         """Either "illumination" or "viewpoint"."""
         return SPLITS[self.name[:2]]
 
-    def load(
-        self, size: tuple[int, int] | None
-    ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.float64]]]:
+    def load(self, size: tuple[int, int] | None) -> tuple[list[Image], list[NDArray[np.float64]]]:
         """Read the images in grey at one size.
 
         Parameters
@@ -130,9 +130,7 @@ def is_full_release(sequences: list[Sequence]) -> bool:
     )
 
 
-def fit(
-    image: NDArray[np.uint8], size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def fit(image: Image, size: tuple[int, int]) -> tuple[Image, NDArray[np.float64]]:
     """Resize an image with its ratio kept until it covers `size`, and crop its centre.
 
     Parameters
@@ -200,7 +198,7 @@ def _read_homography(path: Path) -> NDArray[np.float64]:
     return matrix
 
 
-def _read_grey(path: Path) -> NDArray[np.uint8]:
+def _read_grey(path: Path) -> Image:
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise DatasetError(f"Cannot read the image {path}")

@@ -3,9 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,15 +12,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .datasets import Image
+from .machine import has_cuda, version_of
+
 KeyPoints = Sequence[cv2.KeyPoint]
 
 
 class Detector(Protocol):
     """The part of cv2.Feature2D that the benchmark uses."""
 
-    def detectAndCompute(
-        self, image: NDArray[np.uint8], mask: None
-    ) -> tuple[KeyPoints, NDArray[Any] | None]:
+    def detectAndCompute(self, image: Image, mask: None) -> tuple[KeyPoints, NDArray[Any] | None]:
         """Find keypoints and describe them; the descriptors are None where there are none."""
 
     def defaultNorm(self) -> int:
@@ -32,8 +31,8 @@ class Detector(Protocol):
 Factory = Callable[[int], Detector]
 
 
-class UnknownMethodError(ValueError):
-    """There is no method of this name; the message lists what there is."""
+class MethodError(ValueError):
+    """There is no method of this name, or it cannot be made; the message says why."""
 
 
 class DetectionOnly:
@@ -42,7 +41,7 @@ class DetectionOnly:
     def __init__(self, feature: Any) -> None:
         self._feature = feature
 
-    def detectAndCompute(self, image: NDArray[np.uint8], mask: None) -> tuple[KeyPoints, None]:
+    def detectAndCompute(self, image: Image, mask: None) -> tuple[KeyPoints, None]:
         """Detect; the descriptors are always None."""
         return self._feature.detect(image, mask), None
 
@@ -69,9 +68,7 @@ class Redescribed:
     ) -> None:
         self._feature, self._change, self._norm = feature, change, norm
 
-    def detectAndCompute(
-        self, image: NDArray[np.uint8], mask: None
-    ) -> tuple[KeyPoints, NDArray[Any] | None]:
+    def detectAndCompute(self, image: Image, mask: None) -> tuple[KeyPoints, NDArray[Any] | None]:
         """Detect, describe and change the descriptors."""
         keypoints, descriptors = self._feature.detectAndCompute(image, mask)
         return keypoints, None if descriptors is None else self._change(descriptors)
@@ -131,6 +128,7 @@ METHODS: dict[str, Factory] = {
     "Shi": lambda n: _corners(n, harris=False),
     "SuperPoint": _superpoint,
     "SuperPoint-pyramid": lambda n: _superpoint(n, **_PYRAMID),
+    "SuperPoint-full": lambda n: _superpoint(n, model="superpoint"),
     "SuperPoint-lite": lambda n: _superpoint(n, model="superpoint-lite"),
     "SuperPoint-binary": lambda n: Redescribed(_superpoint(n), sign_bits, cv2.NORM_HAMMING),
     "SuperPoint-bfloat16": lambda n: _superpoint(n, precision="bfloat16"),
@@ -160,52 +158,61 @@ def find_factory(name: str) -> Factory:
 
     Raises
     ------
-    UnknownMethodError
+    MethodError
     """
     if name in METHODS:
         return METHODS[name]
     stem, equals, file = name.partition("=")
     if equals and stem in WITH_FILE:
         if not Path(file).is_file():
-            raise UnknownMethodError(f"cannot find the file of {name!r}")
+            raise MethodError(f"cannot find the file of {name!r}")
         if stem in ("ALIKED", "DISK") and not hasattr(cv2, stem):
-            raise UnknownMethodError(f"{stem} needs OpenCV 5; this is {cv2.__version__}")
-        return partial(_from_file, stem, file)
+            raise MethodError(f"{stem} needs OpenCV 5; this is {cv2.__version__}")
+        return lambda n: WITH_FILE[stem](n, file)
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise UnknownMethodError(
-            f"unknown method {name!r}: choose from {NAMES}; or give module:callable"
-        )
+        raise MethodError(f"unknown method {name!r}: choose from {NAMES}; or give module:callable")
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise UnknownMethodError(f"cannot find the method {name!r}: {error}") from error
+        raise MethodError(f"cannot find the method {name!r}: {error}") from error
 
 
-def _from_file(stem: str, file: str, n: int) -> Detector:
-    return WITH_FILE[stem](n, file)
+def make(name: str, count: int) -> Detector:
+    """Make the method of a name, for so many points.
+
+    Raises
+    ------
+    MethodError
+        Also if its file is none that it can read.
+    """
+    try:
+        return find_factory(name)(count)
+    except cv2.error as error:
+        raise MethodError(f"cannot make the method {name!r}: {error}") from error
 
 
 def is_ours(name: str) -> bool:
     """Tell whether a method of this name is backed by `cv2_superpoint`."""
-    return name.startswith("SuperPoint") and ":" not in name
+    stem = name.partition("=")[0]  # the file after it may have a colon, on Windows
+    return stem.startswith("SuperPoint") and ":" not in stem
 
 
 def runs_on_gpu(name: str) -> bool:
     """Tell whether a method of this name computes on a GPU here, and so prefers batches."""
-    return is_ours(name) and bool(import_module("torch").cuda.is_available())
+    return is_ours(name) and has_cuda()
 
 
 def fingerprint(name: str) -> str:
     """Name everything that the results of a method depend on, besides the image.
 
-    That is its name, the versions of the libraries, and the contents of this module, of the file
-    of weights, of the package `cv2_superpoint`, or of the module of a foreign callable (not of
-    what that one imports).
+    That is its name, the versions of the libraries, and the contents of this module and of
+    ``features.py``, of the file of weights, of the package `cv2_superpoint`, or of the module of a
+    foreign callable (not of what that one imports).
     """
     _, equals, file = name.partition("=")
     module, colon, _ = name.partition(":")
-    files = [Path(__file__)]
+    files = [Path(__file__), Path(__file__).with_name("features.py")]
     packages = ["numpy", "opencv-contrib-python", "opencv-python", "opencv-python-headless"]
     if equals:
         files.append(Path(file))
@@ -221,11 +228,3 @@ def fingerprint(name: str) -> str:
     parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
     parts.append(is_ours(name) and runs_on_gpu(name))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def version_of(package: str) -> str | None:
-    """Return the version of an installed distribution; None if it is not installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -14,9 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .datasets import Image
 from .detectors import DetectionOnly, Detector
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)

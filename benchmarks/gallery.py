@@ -1,4 +1,4 @@
-"""Pairs drawn with their matches, right ones and wrong ones, of two methods side by side."""
+"""Pairs drawn with their matches, right ones and wrong ones, of two methods one below the other."""
 
 import io
 import math
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from . import metrics
 from .accuracy import Job, PairRecord, find_view
+from .datasets import Image
 from .detectors import is_ours
-from .features import Image
 from .scoring import View, match
 from .summary import format_value
 
@@ -64,9 +64,9 @@ def draw(jobs: Sequence[Job], records: Sequence[PairRecord]) -> bytes:
     views = [find_view(job, job.protocol.size, job.protocol.points) for job in jobs]
     k = [path.name for path in jobs[0].sequence.images].index(records[0].image)
     canvas = _side_by_side(views[0].images[0], views[0].images[k])
-    height = 7.5 * canvas.shape[0] / canvas.shape[1] + 0.35  # inches; the title's is the last term
-    figure = Figure(figsize=(7.5 * len(jobs), height), layout="constrained")
-    panels = figure.subplots(1, len(jobs), squeeze=False)[0]
+    height = 10 * canvas.shape[0] / canvas.shape[1] + 0.35  # inches; the title's is the last term
+    figure = Figure(figsize=(10, height * len(jobs)), layout="constrained")
+    panels = figure.subplots(len(jobs), squeeze=False)[:, 0]
     for axes, job, view, record in zip(panels, jobs, views, records, strict=True):
         axes.imshow(canvas, cmap="gray", vmin=0, vmax=255)
         axes.axis("off")
@@ -74,13 +74,13 @@ def draw(jobs: Sequence[Job], records: Sequence[PairRecord]) -> bytes:
         error = record.corner_errors[0]
         corners = "no homography" if math.isinf(error) else f"corner error {error:.2f} px"
         score = format_value("M. score", record.matching_score)
-        title = f"{job.method}: {right} of {total} matches right, {corners}, M. score {score}"
+        title = f"{job.method}: {right} of {total} matches right, {corners}, matching score {score}"
         axes.set_title(title, fontsize=10)
     stream = io.BytesIO()
     figure.savefig(
         stream,
         format="jpg",
-        dpi=100,
+        dpi=120,
         bbox_inches="tight",
         pad_inches=0.05,
         pil_kwargs={"quality": 85},

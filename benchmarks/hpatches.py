@@ -1,8 +1,6 @@
-"""The command ``hpatches``: accuracy on HPatches, a folder like it, or a small built-in set."""
+"""The command ``hpatches``: accuracy on HPatches, a folder like it, or a built-in set."""
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 import textwrap
@@ -14,10 +12,14 @@ from typing import Any
 
 import cv2
 
-from . import accuracy, comparison, datasets, detectors, simulated
+from . import accuracy, comparison, datasets, simulated
+from .detectors import MethodError
+from .machine import count_cores, describe_machine, library_versions
+from .options import add_methods, positive
+from .photographs import read_photographs
 from .protocol import ESTIMATORS, PRESETS, RULES, Protocol
 from .results import Results, describe_settings, to_json
-from .summary import format_table, summarise_sequences
+from .summary import format_rows, summarise_sequences
 
 
 def add_command(commands: Any) -> None:
@@ -29,30 +31,35 @@ def add_command(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", type=Path, metavar="DIR", help="default: a small set built from photographs")
+    add("--data", type=Path, metavar="DIR", help="default: a set made from photographs")
     add("--out", type=Path, metavar="DIR", help="write report.md, .html, .json, pairs.csv here")
-    add(
-        "--methods",
-        nargs="+",
-        default=["ORB", "SIFT", "SuperPoint"],
-        metavar="NAME",
-        help=f"{detectors.NAMES}; or module:callable (default: ORB SIFT SuperPoint)",
-    )
+    add_methods(parser, "ORB", "SIFT", "SuperPoint")
     add("--preset", choices=PRESETS, default="paper", help="protocol (default: paper)")
     add("--estimator", choices=ESTIMATORS, help="of homographies (default: the preset's)")
-    add("--points", type=int, metavar="N", help="per image, for matching (default: the preset's)")
+    add(
+        "--points",
+        type=positive,
+        metavar="N",
+        help="per image, for matching (default: the preset's)",
+    )
     add(
         "--skip-large",
         action=argparse.BooleanOptionalAction,
         help="leave out the eight sequences that D2-Net left out (default: the preset's)",
     )
-    add("--repeats", type=int, default=1, metavar="N", help="RANSAC runs per pair, averaged")
+    add(
+        "--repeats",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="orders of the matches to fit homographies to, averaged (default: 1)",
+    )
     add("--per-sequence", action="store_true", help="print a table row per sequence too")
     add("--compare", type=Path, metavar="JSON", help="report.json of an earlier run")
     add(
         "--workers",
-        type=int,
-        default=_count_cores(),
+        type=positive,
+        default=count_cores(),
         metavar="N",
         help="processes side by side; 1 for timings that nothing disturbs (default: %(default)s)",
     )
@@ -75,11 +82,7 @@ def run(options: argparse.Namespace) -> None:
     """
     try:
         _run(options)
-    except (
-        detectors.UnknownMethodError,
-        datasets.DatasetError,
-        comparison.ComparisonError,
-    ) as error:
+    except (MethodError, datasets.DatasetError, comparison.ComparisonError) as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from error
     except BrokenProcessPool as error:
@@ -88,12 +91,6 @@ def run(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         print(f"\nstopped; {_advice(options)}", file=sys.stderr)
         raise SystemExit(130) from None
-
-
-def _count_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _advice(options: argparse.Namespace) -> str:
@@ -114,7 +111,7 @@ def _run(options: argparse.Namespace) -> None:
         folder = options.data
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            simulated.write_sequences(folder)
+            simulated.write_sequences(folder, read_photographs())
         sequences = datasets.read_sequences(folder)
         if protocol.skip_large:
             sequences = [s for s in sequences if s.name not in datasets.LARGE_SEQUENCES]
@@ -124,16 +121,16 @@ def _run(options: argparse.Namespace) -> None:
         if cache is None:
             cache = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
-        jobs = accuracy.plan(methods, sequences, protocol, cache, max(1, options.workers))
+        jobs = accuracy.plan(methods, sequences, protocol, cache, options.workers)
+        workers = jobs[0].workers
+        machine = {  # asked before the work, which is load too
+            **describe_machine(),
+            "processes": str(workers),
+            "OpenCV threads in each": str(cv2.getNumThreads() if workers == 1 else 1),
+        }
         images, pairs = accuracy.run(jobs)
-        results = Results(
-            protocol,
-            _describe_data(options.data, sequences),
-            library_versions(),
-            _describe_machine(jobs[0].workers),
-            images,
-            pairs,
-        )
+        data = _describe_data(options.data, sequences)
+        results = Results(protocol, data, library_versions(), machine, images, pairs)
         difference = comparison.compare(earlier, to_json(results)) if earlier else ""
         _print(results, options.per_sequence, difference)
         if options.out:
@@ -146,7 +143,7 @@ def _protocol(options: argparse.Namespace) -> Protocol:
         "estimator": options.estimator,
         "points": options.points,
         "skip_large": options.skip_large,
-        "ransac_repeats": max(1, options.repeats),
+        "ransac_repeats": options.repeats,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     return replace(PRESETS[options.preset], **given)
@@ -166,40 +163,19 @@ def _describe_data(folder: Path | None, sequences: list[datasets.Sequence]) -> d
     }
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that results depend on."""
-    found = {name: detectors.version_of(name) for name in ("numpy", "torch")}
-    ours = sys.modules.get("cv2_superpoint")  # it need not be installed to be imported
-    return {
-        "Python": platform.python_version(),
-        "OpenCV": cv2.__version__,
-        **{name: version or "not installed" for name, version in found.items()},
-        "cv2_superpoint": getattr(ours, "__version__", "not used"),
-    }
-
-
-def _describe_machine(workers: int) -> dict[str, str]:
-    return {
-        "machine": f"{platform.system()} {platform.machine()}, {_count_cores()} CPUs",
-        "processes": str(workers),
-        "OpenCV threads in each": str(cv2.getNumThreads() if workers == 1 else 1),
-    }
-
-
 def _print(results: Results, per_sequence: bool, difference: str) -> None:
     if results.data["built-in"]:
         print(f"{simulated.LABEL}\n")
-    print_paragraph(f"rules: {RULES}")
-    print_paragraph("; ".join(f"{name} {value}" for name, value in describe_settings(results)))
+    _print_paragraph(f"rules: {RULES}")
+    _print_paragraph("; ".join(f"{name} {value}" for name, value in describe_settings(results)))
     if per_sequence:
         rows = summarise_sequences(results.images, results.pairs, results.protocol)
-        print("", format_table(rows), sep="\n")
+        print("", format_rows(rows), sep="\n")
     for split, rows in results.splits.items():
-        print(f"\n{split}", format_table(rows | results.published.get(split, {})), sep="\n")
+        print(f"\n{split}", format_rows(rows | results.published.get(split, {})), sep="\n")
     if difference:
         print("", difference, sep="\n")
 
 
-def print_paragraph(text: str) -> None:
-    """Print a text wrapped to the width of a report."""
+def _print_paragraph(text: str) -> None:
     print(textwrap.fill(text, width=100, subsequent_indent="  "))

@@ -1,20 +1,21 @@
-"""The plots of the report: each function takes records or rows and returns a PNG's bytes."""
+"""The plots: each function takes records or rows and returns a PNG's bytes."""
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import MaxNLocator, MultipleLocator, ScalarFormatter
 
 from . import metrics
 from .accuracy import PairRecord
 from .detectors import is_ours
 from .protocol import Protocol
+from .steps import Summary
 from .summary import Row
 
 Splits = dict[str, dict[str, Row]]
@@ -31,9 +32,11 @@ def mma_curves(splits: Splits, protocol: Protocol) -> bytes:
         for name, row in rows.items():
             values = [row[f"MMA@{t}"] for t in protocol.mma_thresholds]
             if not np.isnan(values).all():
-                axes.plot(protocol.mma_thresholds, values, label=name, **_style(name, splits))
+                style = _style(name, rows)
+                axes.plot(protocol.mma_thresholds, values, label=name, clip_on=False, **style)
         axes.set_xticks(protocol.mma_thresholds)
-    return _png(figure, panels)
+        axes.set_xlim(left=min(protocol.mma_thresholds) - 0.5)
+    return _save_with_legend(figure, panels)
 
 
 def homography_curves(pairs: Sequence[PairRecord], splits: Splits) -> bytes:
@@ -49,9 +52,9 @@ def homography_curves(pairs: Sequence[PairRecord], splits: Splits) -> bytes:
             ]
             if errors:
                 shares = [metrics.correctness(errors, t) for t in _CURVE]
-                style = _style(name, splits) | {"marker": ""}
-                axes.plot(_CURVE, shares, label=name, **style)
-    return _png(figure, panels)
+                style = _style(name, rows) | {"marker": ""}
+                axes.plot(_CURVE, shares, label=name, clip_on=False, **style)
+    return _save_with_legend(figure, panels)
 
 
 def repeatability_bars(splits: Splits) -> bytes:
@@ -80,7 +83,7 @@ def time_against_accuracy(splits: Splits) -> bytes:
     figure = Figure(figsize=(7.5, 4), layout="constrained")
     axes = figure.subplots()
     for name, row in rows.items():
-        style = _style(name, splits) | {"markersize": 8, "linestyle": ""}
+        style = _style(name, splits["all"]) | {"markersize": 8, "linestyle": ""}
         axes.plot(row["ms/image"], row["H@3"], label=name, **style)
     axes.set(xscale="log", xlabel="median time per image (ms, log scale)", ylabel="H@3")
     axes.xaxis.set_major_formatter(ScalarFormatter())
@@ -92,8 +95,33 @@ def time_against_accuracy(splits: Splits) -> bytes:
     return _save(figure)
 
 
-def _style(name: str, splits: Splits) -> dict[str, Any]:
-    index = list(splits["all"]).index(name)
+def curves_over_steps(summaries: Sequence[Summary], unit: str) -> bytes:
+    """Correct homographies, share and number of correct matches over rotation or scale."""
+    methods = list(dict.fromkeys(summary.method for summary in summaries))
+    steps = list(dict.fromkeys(summary.step for summary in summaries))
+    count = summaries[0].photographs
+    panels = [
+        ("homographies", f"correct homographies, of {count}", count),
+        ("correct_share", "share of correct matches", 1),
+        ("correct_matches", "correct matches (median)", None),
+    ]
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    drawn = list(figure.subplots(1, len(panels)))
+    for axes, (field, title, top) in zip(drawn, panels, strict=True):
+        for method in methods:
+            values = [getattr(s, field) for s in summaries if s.method == method]
+            axes.plot(steps, values, label=method, clip_on=False, **_style(method, methods))
+        axes.set(title=title, xlabel=unit, ylim=(0, top))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 3, 5, 10]))
+        if unit == "degrees":
+            axes.xaxis.set_major_locator(MultipleLocator(45))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return _save_with_legend(figure, drawn)
+
+
+def _style(name: str, names: Iterable[str]) -> dict[str, Any]:
+    index = list(names).index(name)
     ours = is_ours(name)
     return {
         "color": _COLOURS[index % len(_COLOURS)],
@@ -109,14 +137,14 @@ def _panels(splits: Splits, x: str, y: str) -> tuple[Figure, list[Axes]]:
     panels = list(figure.subplots(1, len(splits), sharey=True))
     for axes, (split, rows) in zip(panels, splits.items(), strict=True):
         count = max((row["pairs"] for row in rows.values()), default=0)
-        axes.set(title=f"{split} ({count} pairs)", xlabel=x, ylim=(0, 1), xlim=(0, 10.1))
+        axes.set(title=f"{split} ({count} pairs)", xlabel=x, ylim=(0, 1), xlim=(0, 10))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(y)
     return figure, panels
 
 
-def _png(figure: Figure, panels: Sequence[Axes]) -> bytes:
+def _save_with_legend(figure: Figure, panels: Sequence[Axes]) -> bytes:
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
         figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
@@ -125,5 +153,5 @@ def _png(figure: Figure, panels: Sequence[Axes]) -> bytes:
 
 def _save(figure: Figure) -> bytes:
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=110)
+    figure.savefig(stream, format="png", dpi=150)
     return stream.getvalue()

@@ -12,8 +12,9 @@ import jinja2
 from . import gallery, plots
 from .accuracy import Job
 from .protocol import RULES, Protocol
-from .results import Results, describe_settings, to_json, write_csv
+from .results import Results, describe_settings, tabulate_pairs, to_json
 from .summary import Row, format_value
+from .tables import write_csv
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str =
     (folder / "report.json").write_text(
         json.dumps(to_json(results), indent=1, allow_nan=False), encoding="utf-8"
     )
-    write_csv(folder / "pairs.csv", results.pairs, results.protocol)
+    write_csv(folder / "pairs.csv", tabulate_pairs(results.pairs))
 
 
 def tables(results: Results) -> list[tuple[str, list[Table]]]:

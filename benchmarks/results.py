@@ -1,11 +1,9 @@
 """Everything that a run found, as JSON, as CSV and as a list of its settings."""
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from .accuracy import ImageRecord, PairRecord
@@ -83,21 +81,24 @@ def _finite_or_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write_csv(path: Path, pairs: Sequence[PairRecord], protocol: Protocol) -> None:
-    """Write a line per method and pair; failed homographies are "inf", what is undefined empty."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        errors = [f"corner error {i + 1}" for i in range(protocol.ransac_repeats)]
-        accuracies = [f"MMA@{t}" for t in protocol.mma_thresholds]
-        first = ["method", "sequence", "image", "repeatability", "loc. error", "matches"]
-        writer.writerow([*first, *errors, *accuracies, "M. score", "NN AP"])
-        for pair in pairs:
-            described = pair.matches is not None
-            values = [pair.repeatability, pair.localisation_error, pair.matches]
-            values += pair.corner_errors if described else [None] * len(errors)
-            values += [pair.matching_accuracy.get(t) for t in protocol.mma_thresholds]
-            values += [pair.matching_score, pair.average_precision]
-            writer.writerow(
-                [pair.method, pair.sequence, pair.image]
-                + ["" if v is None or math.isnan(v) else v for v in values]
-            )
+def tabulate_pairs(pairs: Sequence[PairRecord]) -> list[dict[str, Any]]:
+    """Return what pairs.csv holds: a row per method and pair.
+
+    The error of a failed homography is infinite; what is undefined, or what a method without
+    descriptors does not have, is None or missing.
+    """
+    return [
+        {
+            "method": pair.method,
+            "sequence": pair.sequence,
+            "image": pair.image,
+            "repeatability": pair.repeatability,
+            "loc. error": None if math.isnan(pair.localisation_error) else pair.localisation_error,
+            "matches": pair.matches,
+            **{f"corner error {i}": error for i, error in enumerate(pair.corner_errors, start=1)},
+            **{f"MMA@{t}": share for t, share in pair.matching_accuracy.items()},
+            "M. score": pair.matching_score,
+            "NN AP": pair.average_precision,
+        }
+        for pair in pairs
+    ]

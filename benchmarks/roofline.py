@@ -22,7 +22,7 @@ from cv2_superpoint.conversion import to_keypoints
 from cv2_superpoint.extractor import PRECISIONS
 from cv2_superpoint.network import ARCHITECTURES, CELL, SuperPointNet
 
-from .cases import Image
+from .datasets import Image
 
 STAGES = ("read-in", "network", "detection", "KeyPoints")
 """Checks and upload; the convolutions; heat map to Features; Features to cv2.KeyPoint."""

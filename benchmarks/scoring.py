@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import descriptor_metrics, metrics
-from .features import Features, Image
+from .datasets import Image
+from .features import Features
 from .protocol import ESTIMATORS, Protocol
 
 

@@ -1,20 +1,20 @@
-"""A small set in the HPatches layout, made from photographs that come with scikit-image.
+"""A set in the HPatches layout, made from photographs.
 
 It stands in where HPatches is not at hand: the homographies and the light are simulated, so its
 numbers compare methods on this machine and are not to be quoted beside HPatches'.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
 import numpy as np
-import skimage.data
 from numpy.typing import NDArray
+
+from .datasets import Image, fit
 
 LABEL = "built-in set (simulated changes of photographs from skimage.data; not HPatches)"
 
-# Those inside scikit-image's wheel, so that nothing is downloaded.
-NAMES = ("astronaut", "camera", "chelsea", "coffee", "coins", "rocket")
 SIZE = (480, 640)
 STRENGTHS = (0.4, 0.7, 1.0)
 """Of the changes from image 1 to images 2, 3 and 4."""
@@ -23,17 +23,18 @@ _MARGIN = (80, 100)  # a view's corners move within so many pixels of the canvas
 _CANVAS = (SIZE[0] + 2 * _MARGIN[0], SIZE[1] + 2 * _MARGIN[1])
 
 
-def write_sequences(folder: Path) -> None:
+def write_sequences(folder: Path, photographs: Mapping[str, Image]) -> None:
     """Write a sequence ``i_*`` and a sequence ``v_*`` for every photograph.
 
     Parameters
     ----------
     folder : Path
         Gets a folder per sequence with ``1.png`` .. ``4.png`` and ``H_1_2`` .. ``H_1_4``.
+    photographs : mapping of str to (H, W) uint8 array
     """
-    for seed, name in enumerate(NAMES):
+    for seed, (name, photograph) in enumerate(photographs.items()):
         random = np.random.default_rng(seed)
-        canvas = _canvas(getattr(skimage.data, name)())
+        canvas, _ = fit(photograph, _CANVAS)
         reference, first = _view(canvas, _corners())
         dimmed = [change_light(reference, strength, random) for strength in STRENGTHS]
         _write(folder / f"i_{name}", [reference, *dimmed], [np.eye(3)] * len(dimmed))
@@ -47,9 +48,7 @@ def write_sequences(folder: Path) -> None:
         _write(folder / f"v_{name}", [reference, *seen], homographies)
 
 
-def change_light(
-    image: NDArray[np.uint8], strength: float, random: np.random.Generator
-) -> NDArray[np.uint8]:
+def change_light(image: Image, strength: float, random: np.random.Generator) -> Image:
     """Change exposure and contrast, cast a soft shadow, and add noise.
 
     Parameters
@@ -73,24 +72,13 @@ def change_light(
     return np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8)
 
 
-def _canvas(photograph: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    grey = cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY) if photograph.ndim == 3 else photograph
-    scale = max(_CANVAS[0] / grey.shape[0], _CANVAS[1] / grey.shape[1])
-    size = (round(grey.shape[1] * scale), round(grey.shape[0] * scale))
-    resized = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    top, left = (size[1] - _CANVAS[0]) // 2, (size[0] - _CANVAS[1]) // 2
-    return resized[top : top + _CANVAS[0], left : left + _CANVAS[1]]
-
-
 def _corners() -> NDArray[np.float64]:
     height, width = SIZE
     corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
     return np.array(corners, np.float64) + np.array(_MARGIN)[::-1]
 
 
-def _view(
-    canvas: NDArray[np.uint8], corners: NDArray[np.float64]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def _view(canvas: Image, corners: NDArray[np.float64]) -> tuple[Image, NDArray[np.float64]]:
     """Cut a quadrilateral of the canvas into an image; return it and canvas -> image."""
     target = _corners() - np.array(_MARGIN)[::-1]
     matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), target.astype(np.float32))
@@ -98,9 +86,7 @@ def _view(
     return np.asarray(view, np.uint8), np.asarray(matrix, np.float64)
 
 
-def _write(
-    folder: Path, images: list[NDArray[np.uint8]], homographies: list[NDArray[np.float64]]
-) -> None:
+def _write(folder: Path, images: list[Image], homographies: list[NDArray[np.float64]]) -> None:
     folder.mkdir(parents=True)
     for number, image in enumerate(images, start=1):
         if not cv2.imwrite(str(folder / f"{number}.png"), image):

@@ -1,40 +1,15 @@
 """From the times of cases to the rows and tables of ``python -m benchmarks speed``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from . import roofline
-from .cases import NETWORKS, Case, ships
+from .cases import NETWORKS, ships
+from .detectors import is_ours
 from .tables import format_table
-
-
-@dataclass(frozen=True)
-class Result:
-    """The times of a case, in milliseconds per image, one per round.
-
-    Attributes
-    ----------
-    keypoints : int
-        Median over the rounds.
-    device_times : list of float
-        By the events of a GPU; empty on a CPU.
-    stages : dict of str to float
-        Medians, by `roofline.STAGES`; empty for methods that are not in `NETWORKS`.
-    """
-
-    case: Case
-    keypoints: int
-    times: list[float]
-    device_times: list[float]
-    stages: dict[str, float]
-
-
-def group_of(case: Case) -> tuple[Any, ...]:
-    """Return what cases must share to be compared with one another."""
-    return case.size, case.points, case.threads
+from .timing import Result, group_of
 
 
 def describe(result: Result, results: Sequence[Result], peak: float) -> dict[str, Any]:
@@ -110,8 +85,10 @@ def format_results(rows: Sequence[dict[str, Any]]) -> str:
 
 def _name(row: dict[str, Any]) -> str:
     random = " (random weights)" if row["weights"] == "random" else ""
-    on = f" {row['device']} {row['precision']}" if row["precision"] else ""
-    return f"{row['method']}{random}{on}" + (f" x{row['batch']}" if row["batch"] > 1 else "")
+    on = f" {row['device']} {row['precision'] or ''}" if is_ours(row["method"]) else ""
+    return f"{row['method']}{random}{on.rstrip()}" + (
+        f" x{row['batch']}" if row["batch"] > 1 else ""
+    )
 
 
 def _text(value: float | None, form: str) -> str:

@@ -10,6 +10,7 @@ from . import metrics
 from .accuracy import ImageRecord, PairRecord
 from .datasets import SPLITS
 from .protocol import Protocol
+from .tables import format_table
 
 Row = dict[str, Any]
 
@@ -91,23 +92,17 @@ def summarise_sequences(
     }
 
 
-def format_table(
+def format_rows(
     rows: Mapping[str, Mapping[str, Any]],
     columns: Sequence[str] = TERMINAL_COLUMNS,
     sign: str = "",
 ) -> str:
-    """Lay out named rows for a terminal, aligned in columns; `sign` "+" for differences."""
-    header = {"method": "method"} | {column: column for column in columns}
-    texts = [header]
-    for name, row in rows.items():
-        texts.append({"method": name} | {c: format_value(c, row.get(c), sign) for c in columns})
-    widths = {key: max(len(text[key]) for text in texts) for key in header}
-    return "\n".join(
-        "  ".join(
-            value.ljust(widths[key]) if key == "method" else value.rjust(widths[key])
-            for key, value in text.items()
-        )
-        for text in texts
+    """Lay out named rows for a terminal; `sign` "+" for differences."""
+    return format_table(
+        [
+            {"method": name} | {c: format_value(c, row.get(c), sign) for c in columns}
+            for name, row in rows.items()
+        ]
     )
 
 

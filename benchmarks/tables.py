@@ -28,8 +28,8 @@ def format_table(rows: Sequence[Mapping[str, str]], left: int = 1) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows under their keys; None becomes an empty field."""
+    """Write rows under the keys of the longest; what is None or missing becomes an empty field."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, max((list(row) for row in rows), key=len))
         writer.writeheader()
         writer.writerows(rows)

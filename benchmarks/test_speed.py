@@ -8,11 +8,10 @@ import functools
 from typing import Any
 
 import pytest
-import torch
 
-from .cases import NETWORKS, Case, Image, choose, detect, make, set_threads
-from .datasets import fit
-from .machine import count_cores
+from .cases import NETWORKS, PRECISIONS, Case, choose, detect, make, set_threads
+from .datasets import Image, fit
+from .machine import count_cores, has_cuda
 from .photographs import read_photographs
 
 SIZES = ((240, 320), (480, 640))
@@ -20,12 +19,12 @@ CORES = count_cores()
 
 CASES = [Case(method, size, 1000, CORES) for size in SIZES for method in ("ORB", "SIFT", "AKAZE")]
 CASES += [Case(name, size, 1000, CORES, "cpu", "float32") for size in SIZES for name in NETWORKS]
-if torch.cuda.is_available():
+if has_cuda():
     CASES += [
         Case(name, size, 1000, CORES, "cuda", precision, batch)
         for size in SIZES
         for name in NETWORKS
-        for precision in ("float32", "float16", "bfloat16")
+        for precision in PRECISIONS
         for batch in (1, 8, 32)
     ]
 

@@ -6,9 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .datasets import fit
-
-Image = NDArray[np.uint8]
+from .datasets import Image, fit
 
 
 @dataclass(frozen=True)

@@ -204,8 +204,10 @@ class SuperPointNet(nn.Module):
         logits: Tensor = self.detector(features[-1])
         if not len(self.detail):
             return logits
-        maps = zip(self.detail, features, self.strides, strict=False)
-        pixels = [F.pixel_shuffle(layer(x), stride) for layer, x, stride in maps]
+        maps: dict[int, Tensor] = {}
+        for layer, x, stride in zip(self.detail, features, self.strides, strict=False):
+            maps[stride] = layer(x) + maps[stride] if stride in maps else layer(x)
+        pixels = [F.pixel_shuffle(values, stride) for stride, values in maps.items()]
         cells = F.pixel_unshuffle(functools.reduce(torch.add, pixels), CELL)
         return logits + F.pad(cells, (0, 0, 0, 0, 0, 1))  # nothing for the dustbin
 

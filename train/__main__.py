@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ def _parser(preset: str) -> ArgumentParser:
     parser.add_argument(
         "--sequences",
         type=Path,
-        help="export measures on this folder in HPatches' format, else on a small built-in set",
+        help="folder in HPatches' format, on which export measures, for the model card",
     )
     parser.add_argument(
         "--manifest", type=Path, help="CSV with the licence_note of each image, for the model card"
@@ -64,6 +65,9 @@ def _parser(preset: str) -> ArgumentParser:
 
 def main() -> None:
     """Run one stage, or all of them; what the user can mend is said in one line."""
+    # Also in the background, where shells have Ctrl-C ignored, and for those who say it by SIGTERM.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
     try:
         _main()
     except KeyboardInterrupt:

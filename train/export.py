@@ -23,7 +23,7 @@ def export(out: Path, settings: Settings, sequences: Path | None, manifest: Path
     settings
         Of the run; kept in the file's header, as are the figures measured.
     sequences
-        Folder in HPatches' format to measure on; None: the benchmark's built-in set.
+        Folder in HPatches' format to measure on, or None.
     manifest
         CSV of the sources of the training images, for the model card, or None.
 
@@ -39,8 +39,10 @@ def export(out: Path, settings: Settings, sequences: Path | None, manifest: Path
     training = {"iterations": state["step"], "settings": asdict(settings)}
     path = out / f"{settings.model}.safetensors"
     _write(path, Checkpoint(folded, {"training": training}))
-    metrics = model_card.measure(path, sequences)
-    _write(path, Checkpoint(folded, {"training": training, "metrics": metrics}))
+    metrics = None
+    if sequences is not None:
+        metrics = model_card.measure(path, sequences)
+        _write(path, Checkpoint(folded, {"training": training, "metrics": metrics}))
     model_card.write(out / "MODEL_CARD.md", settings, out, metrics, manifest)
     return path
 

@@ -29,7 +29,7 @@ _LIMITS = """\
 - The figures are of development sequences, which guided the choices made in training."""
 
 
-def measure(weights: Path, sequences: Path | None) -> dict[str, Any]:
+def measure(weights: Path, sequences: Path) -> dict[str, Any]:
     """Run ``python -m benchmarks hpatches`` on weights, beside ORB and SIFT.
 
     Parameters
@@ -37,7 +37,7 @@ def measure(weights: Path, sequences: Path | None) -> dict[str, Any]:
     weights
         The exported file.
     sequences
-        Folder in HPatches' format; None: the benchmark's built-in set.
+        Folder in HPatches' format.
 
     Returns
     -------
@@ -47,19 +47,18 @@ def measure(weights: Path, sequences: Path | None) -> dict[str, Any]:
     ours = {f"{name}={weights}": name for name in ("SuperPoint", "SuperPoint-pyramid")}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks", "hpatches", "--out", folder]
-        command += ["--repeats", "10", "--methods", "ORB", "SIFT", *ours]
-        command += ["--data", str(sequences)] if sequences else []
+        command += ["--data", str(sequences), "--repeats", "10"]
+        command += ["--methods", "ORB", "SIFT", *ours]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         report = json.loads((Path(folder) / "report.json").read_text())
     rows = {ours.get(name, name): row for name, row in report["summary"]["all"].items()}
     methods = {name: {c: round(row[c], 4) for c in COLUMNS} for name, row in rows.items()}
-    name = "the benchmark's built-in set" if sequences is None else sequences.name
     data = {key: report["data"][key] for key in ("sequences", "pairs")}
-    return {"data": {"name": name, **data}, "methods": methods}
+    return {"data": data, "methods": methods}
 
 
 def write(
-    path: Path, settings: Settings, out: Path, metrics: dict[str, Any], manifest: Path | None
+    path: Path, settings: Settings, out: Path, metrics: dict[str, Any] | None, manifest: Path | None
 ) -> None:
     """Write the card.
 
@@ -72,7 +71,7 @@ def write(
     out
         Folder of the run's checkpoints and labels.
     metrics
-        From :func:`measure`.
+        From :func:`measure`, or None.
     manifest
         CSV with a column ``licence_note``, one row per training image; or None.
     """
@@ -139,13 +138,14 @@ def _data(out: Path, manifest: Path | None) -> str:
     return f"{text}\n\n" + _table(("source and licence note", "images"), rows)
 
 
-def _figures(metrics: dict[str, Any]) -> str:
+def _figures(metrics: dict[str, Any] | None) -> str:
+    if metrics is None:
+        return "Not measured: no `--sequences` were given to the export."
     data = metrics["data"]
     rows = [(name, *(f"{row[c]:.3f}" for c in COLUMNS)) for name, row in metrics["methods"].items()]
-    return (
-        f"`python -m benchmarks hpatches --repeats 10` on {data['name']}: {data['sequences']} "
-        f"sequences, {data['pairs']} pairs.\n\n" + _table(("method", *COLUMNS), rows)
-    )
+    command = "python -m benchmarks hpatches --repeats 10"
+    text = f"`{command}` on {data['sequences']} sequences in HPatches' format"
+    return f"{text}, {data['pairs']} pairs:\n\n" + _table(("method", *COLUMNS), rows)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import detectors
-from benchmarks.detectors import UnknownMethodError, find_factory, fingerprint
+from benchmarks.detectors import MethodError, find_factory, fingerprint, make
 
 CLASSICAL = ("ORB", "SIFT", "RootSIFT", "AKAZE", "BRISK", "cv2:SIFT_create")
 
@@ -105,11 +105,24 @@ def test_networks_of_opencv_5(name: str, tmp_path: Path) -> None:
     file = tmp_path / "network.onnx"
     file.write_bytes(b"not a network")
     if not hasattr(cv2, name):
-        with pytest.raises(UnknownMethodError, match="needs OpenCV 5"):
+        with pytest.raises(MethodError, match="needs OpenCV 5"):
             find_factory(f"{name}={file}")
         return
-    with pytest.raises(cv2.error):  # found and given the file, which OpenCV then refuses
-        find_factory(f"{name}={file}")(100)
+    with pytest.raises(MethodError, match="cannot make"):  # OpenCV is given the file, and refuses
+        make(f"{name}={file}", 100)
+
+
+def test_file_that_is_no_network_of_ours(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("no weights")
+    with pytest.raises(MethodError, match="damaged, or no file of weights"):
+        make(f"SuperPoint={file}", 100)
+
+
+def test_whose_a_name_is() -> None:
+    ours = ["SuperPoint", "SuperPoint-lite", "SuperPoint=a.safetensors", "SuperPoint=C:/a"]
+    assert all(map(detectors.is_ours, ours))
+    assert not any(map(detectors.is_ours, ["ORB", "ALIKED=SuperPoint", "SuperPointNet:make"]))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +130,7 @@ def test_networks_of_opencv_5(name: str, tmp_path: Path) -> None:
     ["orbb", "no_such_module:make", "cv2:no_such_detector", "ORB=file", "ALIKED=no_such_file"],
 )
 def test_unknown_method(name: str) -> None:
-    with pytest.raises(UnknownMethodError, match=name):
+    with pytest.raises(MethodError, match=name):
         find_factory(name)
 
 

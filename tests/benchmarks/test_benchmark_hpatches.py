@@ -13,9 +13,10 @@ import dots
 import numpy as np
 import pytest
 
-from benchmarks import accuracy, published, report, results, simulated
+from benchmarks import accuracy, photographs, published, report, results
 from benchmarks.__main__ import main
 from benchmarks.datasets import read_sequences
+from benchmarks.machine import describe_machine
 from benchmarks.protocol import PRESETS, Protocol
 
 METHODS = ("ORB", "FAST", dots.BLIND)
@@ -102,6 +103,7 @@ def test_every_constant_is_in_the_report(out: Path) -> None:
     for name, value in vars(PRESETS["paper"]).items():
         assert f"| protocol: {name} | {value} |" in markdown
     assert f"| OpenCV | {cv2.__version__} |" in markdown
+    assert f"| CPU | {describe_machine()['CPU']} |" in markdown
     assert "ratio kept" in markdown
     assert "1 process" in markdown
 
@@ -191,7 +193,7 @@ def test_interruption_says_how_to_go_on(
 def test_without_data_the_built_in_set_is_used_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulated, "NAMES", ("coins",))
+    monkeypatch.setattr(photographs, "BUNDLED", ("coins",))
     main(["hpatches", "--methods", "ORB", "--workers", "1", "--out", str(tmp_path)])
     assert capsys.readouterr().out.startswith("built-in set (simulated")
     for name in ("report.md", "report.html"):
@@ -217,6 +219,8 @@ def test_large_sequences_can_be_left_out(
     [
         (["--data", "nowhere"], "hpatches-sequences-release"),
         (["--methods", "orbb"], "unknown method 'orbb'"),
+        (["--methods", f"SuperPoint={__file__}"], "cannot make the method"),
+        (["--repeats", "0"], "a positive whole number is wanted"),
         (["--compare", "nowhere.json"], "cannot compare with nowhere.json"),
     ],
 )

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import cases, memory, roofline, speed, speed_report
+from benchmarks import cases, detectors, memory, roofline, speed, speed_report, timing
 from benchmarks.cases import Case
 from cv2_superpoint.checkpoint import deserialise
-from cv2_superpoint.network import ARCHITECTURES
+from cv2_superpoint.extractor import PRECISIONS
+from cv2_superpoint.network import ARCHITECTURES, Architecture
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = (64, 96)
@@ -76,6 +77,20 @@ def test_full_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+def test_methods_with_settings_of_their_own_are_named_by_where_they_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    options = parse("--methods", "ORB", "SuperPoint-pyramid", "--sizes", "96x64", "--threads", "1")
+    assert [c.device for c in speed.list_cases(options)] == ["cpu", "cuda"]
+
+
+def test_names_of_precisions_and_networks() -> None:
+    assert tuple(PRECISIONS) == cases.PRECISIONS
+    assert set(cases.NETWORKS) <= set(detectors.METHODS)
+    assert set(cases.NETWORKS.values()) == set(ARCHITECTURES)
+
+
 @pytest.mark.parametrize(
     "arguments", [["--sizes", "640"], ["--sizes", "0x9"], ["--points", "-1"], ["--batches", "x"]]
 )
@@ -112,7 +127,7 @@ def test_rounds_go_on_through_the_images(images: list[np.ndarray]) -> None:
 def test_measure(images: list[np.ndarray]) -> None:
     same = [Case("ORB", SMALL, 50, 1), LITE]
     batch = Case("SuperPoint-lite", SMALL, 50, 1, "cpu", "float32", batch=4)
-    results = speed.measure([*same, batch], images, rounds=2)
+    results = timing.measure([*same, batch], images, rounds=2)
     assert [r.case for r in results] == [*same, batch]
     for result in results:
         assert len(result.times) == 2
@@ -132,10 +147,10 @@ def test_calls_are_interleaved(images: list[np.ndarray], monkeypatch: pytest.Mon
         order.append(detector)
         return 1
 
-    monkeypatch.setattr(speed, "make", lambda case: case.method)
-    monkeypatch.setattr(speed, "detect", detect)
-    speed.measure([Case("a", SMALL, 9, 1), Case("b", SMALL, 9, 1)], images, rounds=2)
-    assert order == ["a", "b"] * (speed.WARM_UP_ROUNDS + 2)
+    monkeypatch.setattr(timing, "make", lambda case: case.method)
+    monkeypatch.setattr(timing, "detect", detect)
+    timing.measure([Case("a", SMALL, 9, 1), Case("b", SMALL, 9, 1)], images, rounds=2)
+    assert order == ["a", "b"] * (timing.WARM_UP_ROUNDS + 2)
 
 
 class SlowLayer(torch.nn.Sequential):
@@ -164,23 +179,21 @@ def test_stages_of_known_length(images: list[np.ndarray]) -> None:
 
 
 def test_operations_by_hand() -> None:
-    def convolutions(widths: tuple[int, ...], head: int, height: int, width: int) -> int:
-        total, channels = 0, 1
-        for stage, out in enumerate(widths):
-            pixels = (height >> stage) * (width >> stage)
-            total += 2 * 9 * pixels * (channels * out + out * out)
+    def convolutions(a: Architecture, height: int, width: int) -> int:
+        strides = (a.stem_stride, 2, 4, 8)
+        total, channels = 0, a.stem_stride**2
+        for out, stride in zip(a.widths, strides, strict=True):
+            total += 2 * 9 * height * width // stride**2 * (channels * out + out * out)
             channels = out
-        cells = height * width // 64
-        return total + 2 * cells * (2 * 9 * channels * head + head * 65 + head * 256)
+        for out in a.widths[: a.detail_stages]:  # stride**2 maps of 1 / stride**2 of the pixels
+            total += 2 * 9 * height * width * out
+        heads = 2 * 9 * channels * a.head_width + a.head_width * (65 + a.descriptor_dim)
+        return total + 2 * height * width // 64 * heads
 
-    assert roofline.count_operations("superpoint", (48, 64)) == convolutions(
-        (64, 64, 128, 128), 256, 48, 64
-    )
-    lite = ARCHITECTURES["superpoint-lite"]
-    # 41 x 58 is padded to whole cells.
-    assert roofline.count_operations("superpoint-lite", (41, 58)) == convolutions(
-        lite.widths, lite.head_width, 48, 64
-    )
+    for model, architecture in ARCHITECTURES.items():
+        expected = convolutions(architecture, 48, 64)
+        # 41 x 58 is padded to whole cells.
+        assert roofline.count_operations(model, (41, 58)) == expected
 
 
 def test_multiplication_rate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,10 +213,10 @@ def test_peak_memory_is_that_of_the_process_alone(images: list[np.ndarray]) -> N
     assert len(ours)
 
 
-def result(method: str, *times: float, **fields: object) -> speed_report.Result:
+def result(method: str, *times: float, **fields: object) -> timing.Result:
     case = Case(method, (480, 640), 1000, 1, **fields)
     stages = dict.fromkeys(roofline.STAGES, 10.0) if method in cases.NETWORKS else {}
-    return speed_report.Result(case, 500, list(times), [], stages)
+    return timing.Result(case, 500, list(times), [], stages)
 
 
 def test_report_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +255,7 @@ def test_report_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ratios_need_the_same_size_points_and_threads() -> None:
     orb = result("ORB", 2.0)
-    other = speed_report.Result(Case("SIFT", (480, 640), 500, 1), 1, [4.0], [], {})
+    other = timing.Result(Case("SIFT", (480, 640), 500, 1), 1, [4.0], [], {})
     row = speed_report.describe(other, [orb, other], 1.0)
     assert row["times_ORB"] is None
     assert row["times_SIFT"] == 1
@@ -259,7 +272,7 @@ def test_command(
     )
     options.run(options)
     printed = capsys.readouterr().out
-    assert f"OpenCV {cv2.__version__}" in printed
+    assert f"OpenCV: {cv2.__version__}" in printed
     assert "RANDOM" not in printed
     assert "50 points, 1 threads: ms per image, x ORB, x SIFT" in printed
     with (tmp_path / "out" / "speed.csv").open(newline="") as file:
@@ -315,9 +328,9 @@ def test_device_times_come_from_events(
     on_cpu = cases.make(LITE)
     monkeypatch.setattr(torch.cuda, "Event", Event)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: synchronised.append(True))
-    monkeypatch.setattr(speed, "make", lambda case: on_cpu)
+    monkeypatch.setattr(timing, "make", lambda case: on_cpu)
     case = Case("SuperPoint-lite", SMALL, 50, 1, "cuda", "float32", batch=2)
-    (measured,) = speed.measure([case], images, rounds=3)
+    (measured,) = timing.measure([case], images, rounds=3)
     assert len(synchronised) == 3  # before each round
     for whole, device_time in zip(measured.times, measured.device_times, strict=True):
         assert 5 < device_time / whole <= 10
@@ -328,7 +341,7 @@ def test_device_times_come_from_events(
 def test_gpu_times_are_synchronised(images: list[np.ndarray]) -> None:
     case = Case("SuperPoint-full", (480, 640), 50, 1, "cuda", "float16", batch=8)
     large = [cv2.resize(image, (640, 480)) for image in images]
-    (measured,) = speed.measure([case], large, rounds=3)
+    (measured,) = timing.measure([case], large, rounds=3)
     for whole, device_time in zip(measured.times, measured.device_times, strict=True):
         # The device is busy with the call for no longer than the call takes.
         assert 0 < device_time <= whole * 1.05

@@ -55,7 +55,7 @@ def test_rows_per_sequence() -> None:
 def test_table() -> None:
     rows = {"m": summary.summarise(IMAGES, PAIRS, PROTOCOL), "published": {"H@1": 0.31}}
     columns = ("H@1", "AUC@3", "loc. error", "matches", "ms/image", "pairs")
-    lines = summary.format_table(rows, columns).splitlines()
+    lines = summary.format_rows(rows, columns).splitlines()
     assert [line.split() for line in lines] == [
         ["method", "H@1", "AUC@3", "loc.", "error", "matches", "ms/image", "pairs"],
         ["m", "0.500", "0.458", "1.500", "4", "4.0", "2"],

@@ -203,8 +203,14 @@ def test_ctrl_c_saves_and_the_next_run_goes_on(train, tmp_path, caplog):
     command += [str(tmp_path), "--magicpoint.iterations", "1000000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     errors = tmp_path / "stderr"
+
+    def in_the_background():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells do
+
     with open(errors, "w") as stream:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=stream)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stderr=stream, preexec_fn=in_the_background
+        )
     try:
         limit = time.monotonic() + 60
         while not re.search(r"[1-9]\d*/1000000 ", errors.read_text()):  # of the progress bar

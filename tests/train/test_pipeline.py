@@ -12,6 +12,7 @@ import pytest
 from skimage import data
 
 from cv2_superpoint import SuperPoint
+from cv2_superpoint.checkpoint import load
 from train.files import UserError
 from train.images import ImageStore, pack
 
@@ -25,18 +26,44 @@ def photographs(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def sequences(tmp_path_factory):
+    """One pair in HPatches' format."""
+    folder = tmp_path_factory.mktemp("sequences")
+    homography = np.array([[1.05, 0.08, -20], [-0.06, 0.98, 25], [1e-5, 2e-5, 1]])
+    (folder / "v_camera").mkdir()
+    first = data.camera()
+    second = cv2.warpPerspective(first, homography, first.shape[::-1])
+    for i, image in enumerate((first, second), 1):
+        cv2.imwrite(str(folder / f"v_camera/{i}.png"), image)
+    np.savetxt(folder / "v_camera/H_1_2", homography)
+    return folder
+
+
 def _train(*arguments):
     command = [sys.executable, "-m", "train", *map(str, arguments), "--preset", "smoke"]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_from_shapes_to_weights_that_load(photographs, tmp_path):
-    done = _train("all", "--out", tmp_path, "--images", photographs)
+def test_from_shapes_to_weights_that_load(photographs, sequences, tmp_path):
+    arguments = ("--out", tmp_path, "--images", photographs, "--sequences", sequences)
+    done = _train("all", *arguments)
     assert done.returncode == 0, done.stderr
     assert "skipped 1 broken or tiny images, such as ['broken.jpg']" in done.stderr
     detector = SuperPoint.create(weights=tmp_path / "superpoint-lite.safetensors")
     keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
     assert len(keypoints) == len(descriptors) > 0
+
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    for stage in ("magicpoint", "labels1", "retrain1", "labels2", "joint"):
+        assert f"\n| {stage} |" in card
+    metrics = load(tmp_path / "superpoint-lite.safetensors").metadata["metrics"]
+    for method in ("ORB", "SIFT", "SuperPoint", "SuperPoint-pyramid"):
+        values = metrics["methods"][method]
+        assert f"| {method} | {values['H@1']:.3f} | {values['H@3']:.3f} |" in card
+    assert metrics["methods"]["SIFT"]["H@3"] == 1
+    for picture in ("labels1", "adaptation1", "labels2", "adaptation2", "matches"):
+        assert cv2.imread(str(tmp_path / f"{picture}.png")) is not None
 
     again = _train("all", "--out", tmp_path, "--joint_fit.iterations", "4")
     assert again.returncode == 0, again.stderr

@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import photographs, turning
-from benchmarks.turning import PROTOCOL, Record
+from benchmarks import detectors, invariance, photographs
+from benchmarks.__main__ import main
+from benchmarks.invariance import PROTOCOL
+from benchmarks.steps import Protocol, Record, run_steps, summarise
 from benchmarks.views import shrink, turn
 
 
@@ -91,8 +93,8 @@ class Blind(Corners):
 
 
 def run(method, steps: list[float], photograph: np.ndarray) -> list[Record]:
-    protocol = turning.Protocol(points=5)
-    return turning.run_steps(
+    protocol = Protocol(points=5)
+    return run_steps(
         {"m": method}, {"p": photograph}, steps, lambda p, d: turn(p, d, (100, 100)), protocol
     )
 
@@ -110,17 +112,17 @@ def test_points_in_the_circle_are_compared(photograph: np.ndarray) -> None:
 def test_method_that_finds_nothing(photograph: np.ndarray) -> None:
     records = run(Blind(5), [0, 90], photograph)
     assert [(r.matches, r.correct, r.corner_error) for r in records] == [(0, 0, math.inf)] * 2
-    assert [s.homography_share for s in turning.summarise(records, PROTOCOL)] == [0, 0]
+    assert [s.homographies for s in summarise(records, PROTOCOL)] == [0, 0]
 
 
 def test_sift_stands_turning_and_shrinking() -> None:
     camera = photographs.read_photographs(limit=3)["camera"]
-    sift = {"SIFT": turning.find_factory("SIFT")(500)}
+    sift = {"SIFT": detectors.make("SIFT", 500)}
     for steps, view in (
         ([0.0, 30.0, 180.0], lambda p, d: turn(p, d, (240, 240))),
         ([1.0, 2.0], lambda p, f: shrink(p, f, (360, 480))),
     ):
-        records = turning.run_steps(sift, {"camera": camera}, steps, view, PROTOCOL)
+        records = run_steps(sift, {"camera": camera}, steps, view, PROTOCOL)
         assert [r.step for r in records] == steps
         for record in records:
             assert record.corner_error <= 3
@@ -134,24 +136,30 @@ def test_summary_by_hand() -> None:
         Record("m", "c", 0, matches=0, correct=0, corner_error=math.inf),
         Record("m", "a", 15, matches=8, correct=2, corner_error=1.0),
     ]
-    first, second = turning.summarise(records, PROTOCOL)
+    first, second = summarise(records, PROTOCOL)
     assert (first.step, first.photographs, second.step) == (0, 3, 15)
-    assert (first.median_matches, first.mean_matches) == (10, pytest.approx(40 / 3))
-    assert (first.median_correct, first.mean_correct) == (5, pytest.approx(35 / 3))
+    assert (first.homographies, second.homographies) == (1, 1)
     assert first.correct_share == pytest.approx((0.5 + 1 + 0) / 3)
-    assert first.homography_share == pytest.approx(1 / 3)
-    table = turning.format_summaries([first, second], "degrees").splitlines()
+    assert (first.correct_matches, second.correct_matches) == (5, 2)
+    table = invariance.format_summaries([first, second], "degrees").splitlines()
     assert [line.split() for line in table] == [
-        ["degrees", "m"],
-        ["0", "5", "0.50", "0.33"],
-        ["15", "2", "0.25", "1.00"],
-        ["mean", "4", "0.38", "0.67"],
+        ["Correct", "homographies,", "of", "3"],
+        ["degrees", "0", "15", "mean"],
+        ["m", "1", "1", "1.0"],
+        [],
+        ["Share", "of", "matches", "that", "are", "correct"],
+        ["degrees", "0", "15", "mean"],
+        ["m", "0.50", "0.25", "0.38"],
+        [],
+        ["Correct", "matches", "(median)"],
+        ["degrees", "0", "15", "mean"],
+        ["m", "5", "2", "4"],
     ]
 
 
 def parse(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    turning.add_command(parser.add_subparsers(required=True))
+    invariance.add_command(parser.add_subparsers(required=True))
     return parser.parse_args(arguments)
 
 
@@ -176,52 +184,41 @@ def test_commands(
     data = ["--data", str(tmp_path), "--limit", "2", "--out", str(out), "--methods", "ORB"]
     options = parse(command, *arguments, *data)
     options.run(options)
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0].startswith("2 photographs; ")
-    assert [line.split()[0] for line in printed[-len(steps) - 1 :]] == [
-        *(f"{step:g}" for step in steps),
-        "mean",
-    ]
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"2 pictures of {tmp_path}\n")
+    assert f"OpenCV {cv2.__version__}" in printed
+    homographies = printed.split("\n\n")[1].splitlines()
+    assert homographies[0] == "Correct homographies, of 2"
+    assert homographies[1].split()[-len(steps) - 1 :] == [*(f"{s:g}" for s in steps), "mean"]
+    assert [line.split()[:2] for line in homographies[2:]] == [["ORB", "2"]]
     with (out / f"{command}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["step"]) for row in rows] == pytest.approx(steps)
-    assert float(rows[0]["homography_share"]) == 1
+    assert rows[0]["homographies"] == rows[0]["photographs"] == "2"
     with (out / f"{command}_pairs.csv").open(newline="") as file:
         assert {row["photograph"] for row in csv.DictReader(file)} == {"a.png", "b.png"}
     assert cv2.imread(str(out / f"{command}.png")).std() > 10
 
 
 def test_default_steps() -> None:
-    assert (parse("rotation").step, parse("rotation").to) == (15, 360)
+    assert (parse("rotation").step, parse("rotation").to) == (15, 180)
     assert (parse("scale").step, parse("scale").to) == (0.5, 4)
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["--methods", "orbb"], ["--data", "no/such/folder"], ["--step", "0"], ["--limit", "0"]],
+    ("arguments", "message"),
+    [
+        (["--methods", "orbb"], "unknown method 'orbb'"),
+        (["--methods", "FAST"], "FAST only detects"),
+        (["--data", "no/such/folder"], "no such folder"),
+        (["--step", "0"], "--step must be above 0"),
+        (["--limit", "0"], "a positive whole number"),
+    ],
 )
-def test_command_explains_what_is_wrong(arguments: list[str]) -> None:
-    options = parse("rotation", *arguments)
+def test_command_explains_what_is_wrong(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
-        options.run(options)
+        main(["rotation", *arguments])
     assert stopped.value.code == 2
-
-
-def test_photographs_of_a_folder(tmp_path: Path, photograph: np.ndarray) -> None:
-    with pytest.raises(photographs.PhotographError, match="no picture"):
-        photographs.read_photographs(tmp_path)
-    cv2.imwrite(str(tmp_path / "b.PNG"), photograph)
-    cv2.imwrite(str(tmp_path / "a.ppm"), cv2.merge([photograph] * 3))
-    (tmp_path / "notes.txt").write_text("no picture")
-    read = photographs.read_photographs(tmp_path)
-    assert list(read) == ["a.ppm", "b.PNG"]
-    np.testing.assert_array_equal(read["b.PNG"], photograph)
-    (tmp_path / "c.png").write_text("no picture")
-    with pytest.raises(photographs.PhotographError, match=r"c\.png"):
-        photographs.read_photographs(tmp_path)
-
-
-def test_bundled_photographs() -> None:
-    read = photographs.read_photographs()
-    assert list(read) == list(photographs.BUNDLED)
-    assert all(image.dtype == np.uint8 and image.ndim == 2 for image in read.values())
+    assert message in capsys.readouterr().err
