@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -101,10 +102,11 @@ def _main() -> None:
     on_gpu = torch.cuda.is_available()
     if not on_gpu:
         torch.set_num_threads(1)
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))  # of torchrun
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
-        devices=settings.devices,
-        strategy="auto" if settings.devices == 1 else "ddp",
+        devices=devices,
+        strategy="auto" if devices == 1 else "ddp",
         precision=settings.precision,  # type: ignore[arg-type]
     )
     fabric.launch()

@@ -113,7 +113,7 @@ class Settings:
     seed
         Of all random numbers.
     devices
-        Processes (CPU) or GPUs.
+        Processes (CPU) or GPUs; under torchrun, as many as it started.
     precision
         Lightning Fabric's name of the arithmetic, such as ``bf16-mixed``.
     workers

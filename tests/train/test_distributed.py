@@ -107,3 +107,23 @@ def test_only_the_first_process_writes(run):
     assert not list((run / "out").glob("*.partial"))
     labels = sorted(path.name for path in (run / "out").glob("*.npz"))
     assert labels == ["labels1.npz", "labels2.npz"]
+
+
+def test_processes_of_torchrun_train_one_network(tmp_path):
+    """Without `--devices`, each would train the same network again, and write to the same files."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "train", "magicpoint", "--preset", "smoke", "--out", str(tmp_path)]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "curves/magicpoint").iterdir())) == 1
+    history = torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["history"]
+    assert history["hardware"].startswith("2 x ")
