@@ -8,9 +8,11 @@ state=$1 results=$2 seconds=$3
 shift 3
 mkdir -p "$state" "$results"
 timeout --signal=INT --kill-after=60 "$seconds" \
-    python -m train all --out "$state" "$@" >>"$state/log.txt" 2>&1
+    python3 -m train all --out "$state" "$@" >>"$state/log.txt" 2>&1
 status=$?
-[ -e "$state/joint.ckpt" ] && python -m train export --out "$state" "$@" >>"$state/log.txt" 2>&1
+if [ $status -eq 124 ] && [ -e "$state/joint.ckpt" ]; then
+    python3 -m train export --out "$state" "$@" >>"$state/log.txt" 2>&1 || status=$?
+fi
 tr '\r' '\n' <"$state/log.txt" | tail -n 25
 find "$state" -maxdepth 1 -type f -size -16384k -exec cp {} "$results" \;
 case $status in

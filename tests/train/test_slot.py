@@ -23,7 +23,11 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
     photographs.mkdir()
     for name in ("camera", "coins"):
         cv2.imwrite(str(photographs / f"{name}.png"), getattr(data, name)())
-    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    python, calls = tmp_path / "bin/python3", tmp_path / "calls"
+    python.parent.mkdir()
+    python.write_text(f'#!/bin/sh\necho "$3" >>{calls}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    paths = [str(python.parent), os.environ["PATH"]]
     environment = {**os.environ, "PATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
     def piece(seconds, iterations):
@@ -43,6 +47,7 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
     second = piece(120, 1)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "slot: done" in second.stdout
+    assert calls.read_text().split() == ["all", "export", "all"]  # which itself ends with export
     assert "joint goes on from iteration" in (tmp_path / "home/log.txt").read_text()
     for name in ("labels1.png", "adaptation1.png", "matches.png", "joint.ckpt", "labels1.npz"):
         assert (tmp_path / "home" / name).stat().st_size > 0
