@@ -107,7 +107,7 @@ def _main() -> None:
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
         strategy="auto" if devices == 1 else "ddp",
-        precision=settings.precision,  # type: ignore[arg-type]
+        precision=settings.precision,
     )
     fabric.launch()
     fabric.seed_everything(settings.seed)

@@ -115,7 +115,8 @@ class Settings:
     devices
         Processes (CPU) or GPUs; under torchrun, as many as it started.
     precision
-        Lightning Fabric's name of the arithmetic, such as ``bf16-mixed``.
+        Lightning Fabric's name of the arithmetic. (Not ``16-mixed``, whose gradients overflow now
+        and then by design: here that ends the training.)
     workers
         Loader processes beside each training process; 0: none.
     rounds
@@ -129,7 +130,7 @@ class Settings:
     model: str
     seed: int
     devices: int
-    precision: str
+    precision: Literal["32-true", "bf16-mixed"]
     workers: int
     rounds: int
     magicpoint: FitSettings

@@ -230,3 +230,10 @@ def test_ctrl_c_saves_and_the_next_run_goes_on(train, tmp_path, caplog):
         train("magicpoint", "--out", tmp_path, "--magicpoint.iterations", step + 2)
     assert f"magicpoint goes on from iteration {step}" in caplog.text
     assert torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] == step + 2
+
+
+def test_a_precision_that_would_fail_on_the_way_is_refused(train, tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        train("magicpoint", "--out", tmp_path, "--precision", "16-mixed")
+    assert refused.value.code == 2
+    assert "bf16-mixed" in capsys.readouterr().err
