@@ -16,14 +16,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class HomographyRange:
-    """How far random views may stray; every draw is from a normal truncated at two sigma.
+    """How far random views may stray; draws are from normals truncated at two sigma.
 
     Attributes
     ----------
     rotation
         Largest in-plane rotation, in degrees.
     wide_rotation
-        Largest rotation of the share `wide_share` of the views, in degrees.
+        Largest rotation of the share `wide_share` of the views, in degrees; drawn uniformly.
     wide_share
         Share of the views that rotate widely, 0..1.
     scale_min, scale_max
@@ -47,8 +47,12 @@ class HomographyRange:
 
 
 def _truncated_normal(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Draw from a normal of sigma 1/2 truncated to [-1, 1]."""
-    return torch.nn.init.trunc_normal_(torch.empty(shape, device=device), 0.0, 0.5, -1.0, 1.0)
+    """Draw from a normal of sigma 1/2 truncated to [-1, 1].
+
+    By inversion: PyTorch's own draws again what fell outside, and for that waits for the device.
+    """
+    uniform = torch.rand(shape, device=device) * 2 - 1
+    return torch.erfinv(uniform * math.erf(math.sqrt(2))) / math.sqrt(2)
 
 
 def sample_homographies(

@@ -49,8 +49,8 @@ def train_magicpoint(fabric: Fabric, network: SuperPointNet, settings: Settings,
 
     def step(forward: Forward, batch: Batch) -> Losses:
         to_source = sample_homographies(settings.shapes_view, size, batch.sizes)
-        plain = torch.rand(len(to_source), device=to_source.device) < 0.2
-        to_source[plain] = torch.eye(3, device=to_source.device)
+        plain = torch.rand(len(to_source), 1, 1, device=to_source.device) < 0.2
+        to_source = torch.eye(3, device=to_source.device).where(plain, to_source)
         view = look(batch, to_source, size, photometric)
         return _detector_losses(forward(view.images)[0], view, settings.joint.dustbin_weight)
 
@@ -186,7 +186,7 @@ def _matching_losses(
     """Return the descriptor loss that the settings name, and the nearest-neighbour accuracy."""
     at_first, at_second, usable = pick_correspondences(first, second, joint.correspondences)
     rows = [
-        torch.stack([sample_descriptors(m, xy) for m, xy in zip(half, points, strict=True)])
+        torch.vmap(sample_descriptors)(half, points)
         for half, points in zip(maps, (at_first, at_second), strict=True)
     ]
     loss, accuracy = info_nce_loss(

@@ -68,5 +68,6 @@ def test_ranges_bound_rotation_and_zoom():
     zoom = torch.linalg.det(linear).rsqrt()
     assert angle.abs().max() <= 10.001
     assert angle.abs().max() > 8
+    assert 4 < angle.std() < 4.8  # 10 / 2, less what the truncation takes: 4.4
     assert 0.4999 <= zoom.min() < 0.7
     assert 1.5 < zoom.max() <= 2.001
