@@ -114,7 +114,7 @@ def _main() -> None:
     for stage, number in plan:
         if stage == "export":
             if fabric.is_global_zero:
-                export(out, settings, chosen.sequences, chosen.manifest)
+                export(out, settings, chosen.init, chosen.sequences, chosen.manifest)
         else:
             _run(fabric, stage, number, settings, chosen.init, out)
 

@@ -13,8 +13,14 @@ from .files import write_whole
 from .presets import Settings
 
 
-def export(out: Path, settings: Settings, sequences: Path | None, manifest: Path | None) -> Path:
-    """Fold batch normalisation, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
+def export(
+    out: Path,
+    settings: Settings,
+    init: str | None,
+    sequences: Path | None,
+    manifest: Path | None,
+) -> Path:
+    """Fold batch normalisation where that is possible, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
 
     Parameters
     ----------
@@ -22,6 +28,8 @@ def export(out: Path, settings: Settings, sequences: Path | None, manifest: Path
         Folder of the run, and of what is written.
     settings
         Of the run; kept in the file's header, as are the figures measured.
+    init
+        What was fine-tuned, for the model card; None: nothing.
     sequences
         Folder in HPatches' format to measure on, or None.
     manifest
@@ -35,7 +43,8 @@ def export(out: Path, settings: Settings, sequences: Path | None, manifest: Path
     state = checkpoints.read(out / "joint.ckpt")
     network = SuperPointNet(Architecture.from_dict(state["architecture"]))
     network.load_state_dict(state["network"])
-    folded = fold_batch_norm(network.eval())
+    network.eval()
+    folded = network if network.architecture.norm == "after" else fold_batch_norm(network)
     training = {"iterations": state["step"], "settings": asdict(settings)}
     path = out / f"{settings.model}.safetensors"
     _write(path, Checkpoint(folded, {"training": training}))
@@ -43,7 +52,7 @@ def export(out: Path, settings: Settings, sequences: Path | None, manifest: Path
     if sequences is not None:
         metrics = model_card.measure(path, sequences)
         _write(path, Checkpoint(folded, {"training": training, "metrics": metrics}))
-    model_card.write(out / "MODEL_CARD.md", settings, out, metrics, manifest)
+    model_card.write(out / "MODEL_CARD.md", settings, init, out, metrics, manifest)
     return path
 
 

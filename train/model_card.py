@@ -58,7 +58,12 @@ def measure(weights: Path, sequences: Path) -> dict[str, Any]:
 
 
 def write(
-    path: Path, settings: Settings, out: Path, metrics: dict[str, Any] | None, manifest: Path | None
+    path: Path,
+    settings: Settings,
+    init: str | None,
+    out: Path,
+    metrics: dict[str, Any] | None,
+    manifest: Path | None,
 ) -> None:
     """Write the card.
 
@@ -68,6 +73,8 @@ def write(
         The Markdown file.
     settings
         Of the run.
+    init
+        What was fine-tuned; None: nothing.
     out
         Folder of the run's checkpoints and labels.
     metrics
@@ -77,16 +84,20 @@ def write(
     """
     architecture = Architecture.from_dict(checkpoints.read(out / "joint.ckpt")["architecture"])
     parameters = sum(p.numel() for p in SuperPointNet(architecture).parameters())
+    origin, licence = "Trained from nothing", "Apache-2.0, as the code"
+    if init:
+        origin = f"Fine-tuned from `{Path(init).name}`"
+        licence = licence if init == "shipped" else "that of the weights it was fine-tuned from"
     sections = [
         f"# Model card: {settings.model}",
-        "Trained from nothing, without human labels, by `train/`. This card was written by "
+        f"{origin}, without human labels, by `train/`. This card was written by "
         "`python -m train export`.",
         _table(
             ("", ""),
             [
                 ("architecture", f"`{architecture}`"),
                 ("parameters", f"{parameters / 1e6:.2f} M"),
-                ("licence", "Apache-2.0, as the code"),
+                ("licence", licence),
                 ("input", "grey, [0, 1], any size"),
             ],
         ),
