@@ -11,8 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from .files import UserError, write_whole
@@ -140,21 +138,3 @@ class ImageStore:
         return np.array(self._pixels[self._offsets[i] : self._offsets[i + 1]]).reshape(
             self.sizes[i]
         )
-
-    def batch(self, indices: npt.ArrayLike) -> tuple[Tensor, Tensor]:
-        """Return images on canvases of one size.
-
-        Returns
-        -------
-        images : Tensor
-            ``(B, 1, H, W)`` uint8, each image in the first rows and columns.
-        sizes : Tensor
-            ``(B, 2)`` ``(height, width)`` of each image.
-        """
-        chosen = np.asarray(indices)
-        height, width = self.sizes[chosen].max(0)
-        images = np.zeros((len(chosen), 1, height, width), np.uint8)
-        for canvas, i in zip(images, chosen, strict=True):
-            image = self[int(i)]
-            canvas[0, : image.shape[0], : image.shape[1]] = image
-        return torch.from_numpy(images), torch.from_numpy(self.sizes[chosen])
