@@ -20,7 +20,9 @@ def export(
     sequences: Path | None,
     manifest: Path | None,
 ) -> Path:
-    """Fold batch normalisation where that is possible, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
+    """Fold batch normalisation, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
+
+    Normalisation after the activation, of foreign weights, can't be folded and stays.
 
     Parameters
     ----------
