@@ -134,7 +134,7 @@ def label_images(
     UserError
         If the file exists, but its labels come from other weights, settings or images.
     """
-    network.eval().to(fabric.device)
+    network.eval().to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source = f"{checkpoints.fingerprint(network)} {settings} {len(store)} {store.names[0]}"
     if out.exists():
         _read(out, source)
