@@ -100,6 +100,7 @@ def _main() -> None:
             ImageStore(out / "images")  # says what is missing before anything is trained
 
     on_gpu = torch.cuda.is_available()
+    torch.backends.cudnn.benchmark = True  # sizes do not change within a stage
     if not on_gpu:
         torch.set_num_threads(1)
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))  # of torchrun

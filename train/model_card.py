@@ -18,6 +18,7 @@ import numpy as np
 from cv2_superpoint.network import Architecture, SuperPointNet
 
 from . import checkpoints
+from .files import UserError
 from .presets import Settings
 
 COLUMNS = ("H@1", "H@3", "H@5", "AUC@3", "MMA@1", "MMA@3", "MMA@5", "repeatability", "loc. error")
@@ -43,13 +44,19 @@ def measure(weights: Path, sequences: Path) -> dict[str, Any]:
     -------
     dict
         ``data`` (what was measured on), and ``methods``: by name, the values of `COLUMNS`.
+
+    Raises
+    ------
+    UserError
+        If the benchmark fails.
     """
     ours = {f"{name}={weights}": name for name in ("SuperPoint", "SuperPoint-pyramid")}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks", "hpatches", "--out", folder]
         command += ["--data", str(sequences), "--repeats", "10"]
         command += ["--methods", "ORB", "SIFT", *ours]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise UserError(f"the weights are in {weights}, but measuring them failed")
         report = json.loads((Path(folder) / "report.json").read_text())
     rows = {ours.get(name, name): row for name, row in report["summary"]["all"].items()}
     methods = {name: {c: round(row[c], 4) for c in COLUMNS} for name, row in rows.items()}

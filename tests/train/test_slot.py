@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import cv2
@@ -48,6 +49,10 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
     assert second.returncode == 0, second.stdout + second.stderr
     assert "slot: done" in second.stdout
     assert calls.read_text().split() == ["all", "export", "all"]  # which itself ends with export
-    assert "joint goes on from iteration" in (tmp_path / "home/log.txt").read_text()
-    for name in ("labels1.png", "adaptation1.png", "matches.png", "joint.ckpt", "labels1.npz"):
-        assert (tmp_path / "home" / name).stat().st_size > 0
+    home = sorted(path.name for path in (tmp_path / "home").iterdir())
+    assert home == ["joint.ckpt", "rest.tar.gz", "superpoint-lite.safetensors"]
+    with tarfile.open(tmp_path / "home/rest.tar.gz") as rest:
+        names = {Path(name).name for name in rest.getnames()}
+        log = rest.extractfile("log.txt").read().decode()
+    assert {"labels1.png", "adaptation1.png", "matches.png", "labels1.npz", "curves"} <= names
+    assert "joint goes on from iteration" in log
