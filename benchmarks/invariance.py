@@ -44,7 +44,7 @@ def add_command(commands: Any) -> None:
         help="correct homographies of turned photographs, per angle",
         description=ROTATION + MATCHING,
     )
-    _add_options(rotation, "degrees", start=0, end=180, step=15)
+    _add_options(rotation, "degrees", start=0, end=360, step=15)
     rotation.set_defaults(view=lambda p, degrees: turn(p, degrees, PROTOCOL.rotation_size))
     scale = commands.add_parser(
         "scale",

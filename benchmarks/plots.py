@@ -69,7 +69,7 @@ def repeatability_bars(splits: Splits) -> bytes:
         bars = axes.bar(x, values, 0.36, label=split, color=("#4477aa", "#ccbb44")[i])
         labels = ["" if math.isnan(value) else f"{value:.2f}" for value in values]
         axes.bar_label(bars, labels, fontsize=8, padding=1)
-    axes.set_xticks(range(len(names)), names, rotation=20 if len(names) > 5 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=20 if len(names) > 3 else 0)
     axes.set(ylabel="repeatability", ylim=(0, 1.05))
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

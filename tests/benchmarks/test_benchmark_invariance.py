@@ -201,7 +201,7 @@ def test_commands(
 
 
 def test_default_steps() -> None:
-    assert (parse("rotation").step, parse("rotation").to) == (15, 180)
+    assert (parse("rotation").step, parse("rotation").to) == (15, 360)
     assert (parse("scale").step, parse("scale").to) == (0.5, 4)
 
 
