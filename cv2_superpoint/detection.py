@@ -56,20 +56,17 @@ def max_filter(values: Tensor, radius: int) -> Tensor:
         Of the shape and dtype of `values`.
     """
     for dim in (-1, -2):
-        values = _line_max(values, radius, dim)
+        values = _line_max(values, radius, radius, dim)
     return values
 
 
-def _line_max(values: Tensor, radius: int, dim: int) -> Tensor:
-    size = values.shape[dim]
-    radius = min(radius, size - 1)
-    if radius == 0:
-        return values
-    pad = [0, 0, 0, 0]
-    pad[0 if dim == -1 else 2] = pad[1 if dim == -1 else 3] = radius
+def _line_max(values: Tensor, before: int, after: int, dim: int) -> Tensor:
+    """Return the maximum over the positions from i - before to i + after of each i."""
+    before, after = (min(n, values.shape[dim]) for n in (before, after))
     lowest = -float("inf") if values.is_floating_point() else torch.iinfo(values.dtype).min
+    pad = (before, after) if dim == -1 else (0, 0, before, after)
     values = F.pad(values, pad, value=lowest)
-    span, wanted = 1, 2 * radius + 1  # values[i] covers [i, i + span)
+    span, wanted = 1, before + after + 1  # values[i] covers [i, i + span)
     while span < wanted:
         step = min(span, wanted - span)
         n = values.shape[dim] - step
@@ -100,23 +97,23 @@ def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tens
     Tensor
         ``(B, H, W)`` bool.
     """
-    alive = heat > threshold
-    if radius == 0:
-        return alive
-    # Ranks order all pixels by one small integer: the strongest highest, equal ones row by row.
-    strength = heat[alive]
-    order = strength.argsort(descending=True, stable=True)
-    rank = torch.empty_like(order, dtype=torch.int32)
-    rank[order] = torch.arange(len(order), 0, -1, dtype=torch.int32, device=heat.device)
-    rival = torch.zeros_like(heat, dtype=torch.int32)
-    rival[alive] = rank
-    kept = torch.zeros_like(alive)
-    while alive.any():
-        first = alive & (rival == max_filter(rival, radius))
+    alive = F.threshold(heat, threshold, 0)
+    kept = torch.zeros_like(heat, dtype=torch.bool)
+    while alive.amax() > 0:
+        first = _first_of_windows(alive, radius) if radius else alive > 0
         kept |= first
-        alive &= ~max_filter(first.to(torch.uint8), radius).bool()
-        rival *= alive
+        alive = alive.masked_fill(max_filter(first.to(torch.uint8), radius).bool(), 0)
     return kept
+
+
+def _first_of_windows(strength: Tensor, radius: int) -> Tensor:
+    """Tell which pixels are the strongest of the window around them, and the first of these."""
+    rows = _line_max(strength, radius, radius, -1)
+    before = torch.maximum(
+        _line_max(strength, radius, -1, -1),  # in the same row
+        _line_max(rows, radius, -1, -2),  # in the rows above
+    )
+    return (strength > before) & (strength == _line_max(rows, 0, radius, -2)) & (strength > 0)
 
 
 def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> tuple[Tensor, Tensor]:

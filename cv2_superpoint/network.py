@@ -8,7 +8,6 @@ Nothing here knows about files, devices or OpenCV.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
@@ -48,7 +47,7 @@ class Architecture:
         1, or 2: the first stage sees squares of 2x2 pixels as four channels, at half resolution.
     detail_stages
         How many of the first stages have a say in which pixel of a cell is the point (see
-        :meth:`SuperPointNet.detect`); 0 in the paper.
+        :meth:`SuperPointNet.detect`); of two with one resolution, the second. 0 in the paper.
     """
 
     widths: tuple[int, int, int, int] = (64, 64, 128, 128)
@@ -157,11 +156,13 @@ class SuperPointNet(nn.Module):
             ConvBlock(channels, head, 3, norm, eps),
             ConvBlock(head, architecture.descriptor_dim, 1, last, eps, relu=False),
         )
-        self.detail = nn.ModuleList(
-            ConvBlock(width, stride**2, 3, "none", eps, relu=False)
-            for width, stride in zip(
-                architecture.widths[: architecture.detail_stages], self.strides, strict=False
-            )
+        # By stride, so that of two stages with one resolution the second counts.
+        detail = dict(zip(self.strides, range(architecture.detail_stages), strict=False))
+        self.detail = nn.ModuleDict(
+            {
+                str(i): ConvBlock(architecture.widths[i], stride**2, 3, "none", eps, relu=False)
+                for stride, i in detail.items()
+            }
         )
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -202,14 +203,11 @@ class SuperPointNet(nn.Module):
             ``(B, 65, H/8, W/8)``: the 64 pixels of each cell, row by row, then the dustbin.
         """
         logits: Tensor = self.detector(features[-1])
-        if not len(self.detail):
-            return logits
-        maps: dict[int, Tensor] = {}
-        for layer, x, stride in zip(self.detail, features, self.strides, strict=False):
-            maps[stride] = layer(x) + maps[stride] if stride in maps else layer(x)
-        pixels = [F.pixel_shuffle(values, stride) for stride, values in maps.items()]
-        cells = F.pixel_unshuffle(functools.reduce(torch.add, pixels), CELL)
-        return logits + F.pad(cells, (0, 0, 0, 0, 0, 1))  # nothing for the dustbin
+        for name, layer in self.detail.items():
+            stage = int(name)
+            cells = _cells(layer(features[stage]), self.strides[stage])
+            logits = logits + F.pad(cells, (0, 0, 0, 0, 0, 1))  # nothing for the dustbin
+        return logits
 
     def describe(self, features: tuple[Tensor, ...]) -> Tensor:
         """Return the raw output of the descriptor decoder.
@@ -244,6 +242,14 @@ class SuperPointNet(nn.Module):
         """
         features = self.encode(image)
         return self.detect(features), self.describe(features)
+
+
+def _cells(values: Tensor, stride: int) -> Tensor:
+    """Turn ``(B, s * s, H/s, W/s)``, the pixels of s x s squares, into ``(B, 64, H/8, W/8)``."""
+    batch, _, height, width = values.shape
+    side = CELL // stride  # squares of a cell, in a row
+    split = values.reshape(batch, stride, stride, height // side, side, width // side, side)
+    return split.permute(0, 4, 1, 6, 2, 3, 5).reshape(batch, DUSTBIN, height // side, width // side)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
-from cv2_superpoint.detection import heat_map, sample_descriptors
+from cv2_superpoint.detection import heat_map, max_filter, sample_descriptors
 from cv2_superpoint.network import SuperPointNet
 
 from .adaptation import read_labels
@@ -174,7 +174,7 @@ def _detector_losses(logits: Tensor, view: View, dustbin_weight: float) -> Losse
 @torch.no_grad()
 def _recall(logits: Tensor, view: View) -> Tensor:
     """Return the share of points with a heat above 0.1 in the 3x3 pixels around them."""
-    near = torch.nn.functional.max_pool2d(heat_map(logits)[:, None], 3, stride=1, padding=1)[:, 0]
+    near = max_filter(heat_map(logits), 1)
     safe = view.points.where(view.present[..., None], torch.zeros_like(view.points))
     found = seen(near > 0.1, safe) & view.present
     return found.sum() / view.present.sum().clamp_min(1)
