@@ -17,7 +17,7 @@ from .detectors import is_ours
 from .scoring import View, match
 from .summary import format_value
 
-RIGHT, WRONG = "#33dd55", "#ff3344"
+RIGHT, WRONG = "#4cc9ff", "#ff8c1a"  # also told apart by colour-blind eyes
 _GAP = 8  # pixels between the two images
 
 
