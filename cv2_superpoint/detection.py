@@ -148,8 +148,8 @@ def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> tuple[Tenso
     total = _row_sums(weight).clamp_min(torch.finfo(torch.float32).tiny)
     dx, dy = _row_sums(weight * ox) / total, _row_sums(weight * oy) / total
     score = _row_sums(weight * ((ox.abs() <= 1) & (oy.abs() <= 1))).clamp_max(1)
-    limit = torch.tensor([width - 1, height - 1], device=heat.device, dtype=torch.float32)
-    return torch.minimum(torch.stack([x + dx, y + dy], dim=1).clamp_min(0), limit), score
+    refined = [(x + dx).clamp(0, width - 1), (y + dy).clamp(0, height - 1)]
+    return torch.stack(refined, dim=1), score
 
 
 def _row_sums(values: Tensor) -> Tensor:
@@ -182,11 +182,11 @@ def sample_descriptors(descriptors: Tensor, xy: Tensor) -> Tensor:
         ``(N, D)`` float32 of unit L2 norm.
     """
     height, width = descriptors.shape[-2:]
-    size = torch.tensor([width, height], device=xy.device, dtype=torch.float32)
-    cells = (xy.float() + 0.5) / CELL  # the middle of the first cell is at 0.5
+    x, y = ((xy.float() + 0.5) / CELL).unbind(1)  # the middle of the first cell is at 0.5
     # Outside the middles of the border cells their value goes on. (Not every device has
     # grid_sample's own padding_mode="border".)
-    grid = torch.minimum(cells.clamp_min(0.5), size - 0.5) / size * 2 - 1
+    inside = [x.clamp(0.5, width - 0.5) / width, y.clamp(0.5, height - 0.5) / height]
+    grid = torch.stack(inside, dim=1) * 2 - 1
     sampled = F.grid_sample(
         descriptors[None].float(),
         grid[None, None],

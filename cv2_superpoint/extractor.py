@@ -304,8 +304,10 @@ class Extractor:
 
 def _off_border(xy: Tensor, size: Sequence[int], border: int) -> Tensor:
     """Tell which positions in an image of ``(height, width)`` are so many pixels inside."""
-    last = torch.tensor([size[1] - 1, size[0] - 1], device=xy.device)
-    return ((xy >= border) & (xy <= last - border)).all(1)
+    x, y = xy.unbind(1)
+    height, width = size
+    in_x = (x >= border) & (x <= width - 1 - border)
+    return in_x & (y >= border) & (y <= height - 1 - border)
 
 
 def _to_level(xy: Tensor, level: _Level) -> Tensor:
