@@ -103,11 +103,13 @@ def _main() -> None:
     torch.backends.cudnn.benchmark = True  # sizes do not change within a stage
     if not on_gpu:
         torch.set_num_threads(1)
-    devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))  # of torchrun
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))  # of torchrun, as below
+    processes = int(os.environ.get("WORLD_SIZE", devices))
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
-        strategy="auto" if devices == 1 else "ddp",
+        num_nodes=processes // devices,
+        strategy="auto" if processes == 1 else "ddp",
         precision=settings.precision,
     )
     fabric.launch()
