@@ -115,7 +115,8 @@ def fit(
         optimizer.load_state_dict(state["optimizer"])
     seeds = [seed, *name.encode(), start, fabric.global_rank]
     torch.manual_seed(int(np.random.default_rng(seeds).integers(1 << 62)))
-    source = batches(seeds, max(1, settings.batch // fabric.world_size))
+    share = max(1, settings.batch // fabric.world_size)
+    source = batches(seeds, share)
 
     def save(done: int) -> None:
         if fabric.is_global_zero:
@@ -160,7 +161,7 @@ def fit(
                     )
                 means = {key: float(total) / count for key, total in sums.items()}
                 now = time.monotonic()
-                means["images_per_second"] = settings.batch * count / (now - began)
+                means["images_per_second"] = share * fabric.world_size * count / (now - began)
                 means["waiting"] = waited / (now - began)
                 sums, waited, began = {}, 0.0, now
                 if writer:

@@ -91,9 +91,9 @@ def pick_correspondences(first: View, second: View, count: int) -> tuple[Tensor,
     best, index = priority.topk(half, dim=1)
     labelled = points.gather(1, index[..., None].expand(-1, -1, 2))
     limit = on_device((width - 1, height - 1), points.device)
-    anywhere = torch.rand(batch, half, 2, device=points.device) * limit
+    anywhere = torch.rand(batch, count - half, 2, device=points.device) * limit
     at_first = torch.cat([labelled, anywhere], dim=1)
-    chosen = torch.cat([best > 0, torch.ones_like(best, dtype=torch.bool)], dim=1)
+    chosen = F.pad(best > 0, (0, count - half), value=True)
     at_second = transform(at_first, first_to_second(first, second))
     sizes = on_device((height, width), points.device).expand(batch, 2)
     usable = chosen & inside(at_second, sizes)

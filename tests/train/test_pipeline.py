@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -82,5 +83,8 @@ def test_pack_reads_tars_and_keeps_pixels(photographs, tmp_path):
     store = ImageStore(tmp_path / "out")
     assert store.names == ["coins.png"]
     assert np.array_equal(store[0], data.coins())
+    pickled = pickle.dumps(store)
+    assert len(pickled) < 1000  # a path, for the loader's workers
+    assert np.array_equal(pickle.loads(pickled)[0], data.coins())
     with pytest.raises(UserError, match="holds the pictures of"):
         pack([photographs], tmp_path / "out")
