@@ -110,7 +110,8 @@ def fit(
         log.info("%s goes on from iteration %d", name, start)
     if start >= settings.iterations:
         return
-    module, wrapped = fabric.setup(network, optimizer)
+    compiled = torch.compile(network) if settings.compile else network
+    module, wrapped = fabric.setup(compiled, optimizer)
     if state:  # not before: the moments are put where the weights are at this moment
         optimizer.load_state_dict(state["optimizer"])
     seeds = [seed, *name.encode(), start, fabric.global_rank]
