@@ -15,7 +15,7 @@ status=$?
 if [ -e "$state/joint.ckpt" ] && { [ $status -eq 124 ] || [ "$stage" = joint ]; }; then
     python3 -m train export --out "$state" "$@" >>"$state/log.txt" 2>&1 || status=$?
 fi
-tr '\r' '\n' <"$state/log.txt" | tail -n 25
+tr '\r' '\n' <"$state/log.txt" | tail -n 40
 newest() { ls -t "$@" 2>/dev/null | head -n 1; }
 for file in "$(newest "$state"/*.ckpt)" "$(newest "$state"/labels?.npz)" \
     "$(newest "$state"/*.safetensors)"; do
