@@ -103,11 +103,13 @@ def _main() -> None:
     torch.backends.cudnn.benchmark = True  # sizes do not change within a stage
     if not on_gpu:
         torch.set_num_threads(1)
-    devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))  # of torchrun
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", settings.devices))  # of torchrun, as below
+    processes = int(os.environ.get("WORLD_SIZE", devices))
     fabric = Fabric(
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
-        strategy="auto" if devices == 1 else "ddp",
+        num_nodes=processes // devices,
+        strategy="auto" if processes == 1 else "ddp",
         precision=settings.precision,
     )
     fabric.launch()
@@ -133,7 +135,7 @@ def _plan(stage: str, number: int, rounds: int, init: str | None) -> list[tuple[
 def _run(
     fabric: Fabric, stage: str, number: int, settings: Settings, init: str | None, out: Path
 ) -> None:
-    """Run one stage with the results of those before it."""
+    """Run one stage, with the results of those before it unless its own goes on."""
     if init:
         network = checkpoints.initial_network(init, settings.model)
     else:
@@ -144,7 +146,10 @@ def _run(
         if fabric.is_global_zero:
             _evaluate(fabric, network, out)
     else:
-        if number > 1:
+        own = {"retrain": out / f"retrain{number}.ckpt", "joint": out / "joint.ckpt"}.get(stage)
+        if own and own.exists():
+            pass  # what is in it replaces the weights
+        elif number > 1:
             checkpoints.restore(network, out / f"retrain{number - 1}.ckpt")
         elif not init:
             checkpoints.restore(network, out / "magicpoint.ckpt")
@@ -159,15 +164,15 @@ def _learn(
     if stage == "adapt":
         label_images(fabric, network, store, settings.adaptation, labels)
         if fabric.is_global_zero:
-            labels_preview(out / f"labels{number}.png", store, labels)
-            picture = out / f"adaptation{number}.png"
+            labels_preview(out / f"labels{number}.jpg", store, labels)
+            picture = out / f"adaptation{number}.jpg"
             adaptation_preview(picture, fabric, network, store, settings)
     elif stage == "retrain":
         retrain(fabric, network, store, labels, settings, out / f"retrain{number}.ckpt")
     else:
         train_joint(fabric, network, store, labels, settings, out / "joint.ckpt")
         if fabric.is_global_zero:
-            matches_preview(out / "matches.png", fabric, network, store, settings)
+            matches_preview(out / "matches.jpg", fabric, network, store, settings)
     fabric.barrier()
 
 

@@ -22,7 +22,7 @@ from cv2_superpoint.network import CELL, SuperPointNet
 
 from . import checkpoints
 from .files import UserError, write_whole
-from .homography import HomographyRange, sample_homographies, warp
+from .homography import HomographyRange, invert, on_device, sample_homographies, warp
 from .images import ImageStore
 from .presets import AdaptationSettings
 
@@ -56,12 +56,12 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
         ``(H, W)``: the mean over the copies that show a pixel; 0 where fewer than a fifth do.
     """
     n, size = len(homographies), (image.shape[2], image.shape[3])
-    sizes = torch.tensor([size], device=image.device).expand(n, 2)
+    sizes = on_device(size, image.device).expand(n, 2)
     copies, valid = warp(image.expand(n, -1, -1, -1), homographies, size, sizes)
     # Near the edge of what a copy shows, the repeated border makes corners that are not there.
     trusted = -max_filter(-valid[:, None].float(), 3)
     heat = torch.cat([heat_map(detect(copies))[:, None] * trusted, trusted], dim=1)
-    back, seen = warp(heat, torch.linalg.inv(homographies.double()).float(), size, sizes)
+    back, seen = warp(heat, invert(homographies.double()).float(), size, sizes)
     total, count = (back * seen[:, None]).sum(0)
     return (total / count.clamp_min(1e-6)) * (count >= max(1.0, n / 5))
 
@@ -92,7 +92,7 @@ def pseudo_labels(
     pixels = torch.from_numpy(image).to(device)[None, None].float() / 255
     padded = F.pad(pixels, (0, -width % CELL, 0, -height % CELL), mode="replicate")
     size = (padded.shape[2], padded.shape[3])
-    sizes = torch.tensor([size], device=device).expand(settings.copies - 1, 2)
+    sizes = on_device(size, device).expand(settings.copies - 1, 2)
     homographies = torch.cat(
         [torch.eye(3, device=device)[None], sample_homographies(RANGES, size, sizes)]
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cv2_superpoint.checkpoint import Checkpoint, serialise
@@ -10,7 +10,7 @@ from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
 
 from . import checkpoints, model_card
 from .files import write_whole
-from .presets import Settings
+from .presets import ARCHITECTURES, Settings
 
 
 def export(
@@ -22,7 +22,9 @@ def export(
 ) -> Path:
     """Fold batch normalisation, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
 
-    Normalisation after the activation, of foreign weights, can't be folded and stays.
+    MODEL is what the network is, also if what was fine-tuned is not the settings' model; ``custom``
+    for an architecture without a name. Normalisation after the activation, of foreign weights,
+    can't be folded and stays.
 
     Parameters
     ----------
@@ -44,6 +46,7 @@ def export(
     """
     state = checkpoints.read(out / "joint.ckpt")
     network = SuperPointNet(Architecture.from_dict(state["architecture"]))
+    settings = replace(settings, model=_name(network.architecture))
     network.load_state_dict(state["network"])
     network.eval()
     folded = network if network.architecture.norm == "after" else fold_batch_norm(network)
@@ -56,6 +59,11 @@ def export(
         _write(path, Checkpoint(folded, {"training": training, "metrics": metrics}))
     model_card.write(out / "MODEL_CARD.md", settings, init, out, metrics, manifest)
     return path
+
+
+def _name(architecture: Architecture) -> str:
+    shape = replace(architecture, norm="none", norm_eps=Architecture.norm_eps)
+    return next((name for name, known in ARCHITECTURES.items() if known == shape), "custom")
 
 
 def _write(path: Path, weights: Checkpoint) -> None:

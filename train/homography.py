@@ -7,6 +7,7 @@ image as another camera would see it; ``view_to_source`` takes its pixels to the
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -108,6 +109,16 @@ def sample_homographies(
     return place @ turn @ scale @ bend @ centre
 
 
+def invert(homographies: Tensor) -> Tensor:
+    """Return the ``(B, 3, 3)`` inverses; unlike ``torch.linalg.inv``, without waiting for a GPU."""
+    return torch.linalg.inv_ex(homographies).inverse
+
+
+def on_device(numbers: Sequence[float], device: torch.device) -> Tensor:
+    """Return ``(N,)`` float32; unlike ``torch.tensor``, without waiting for a GPU."""
+    return torch.cat([torch.full((1,), float(number), device=device) for number in numbers])
+
+
 def transform(points: Tensor, homography: Tensor) -> Tensor:
     """Apply homographies to points.
 
@@ -185,7 +196,7 @@ def warp(
     valid = inside(source, source_sizes).reshape(-1, *view_size)
     limit = source_sizes.flip(1)[:, None].float() - 1
     source = torch.minimum(source.nan_to_num(posinf=0.0).clamp_min(0), limit)
-    canvas = torch.tensor(images.shape[:1:-1], device=images.device, dtype=torch.float32)
+    canvas = on_device(images.shape[:1:-1], images.device)
     normalised = (source + 0.5) / canvas * 2 - 1
     views = F.grid_sample(
         images,

@@ -125,10 +125,15 @@ class ImageStore:
         if not (folder / "index.json").exists():
             raise UserError(f"no packed images in {folder}: give --images DIR|TAR...")
         index = json.loads((folder / "index.json").read_text())
+        self._folder = folder
         self.names: list[str] = index["names"]
         self.sizes = np.array(index["sizes"], np.int64)
         self._offsets = np.concatenate([[0], np.cumsum(self.sizes.prod(1))])
         self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
+
+    def __reduce__(self) -> tuple[type[ImageStore], tuple[Path]]:
+        """Open the file again where processes get a pickle: not all of its pixels."""
+        return ImageStore, (self._folder,)
 
     def __len__(self) -> int:
         return len(self.names)

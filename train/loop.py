@@ -110,12 +110,14 @@ def fit(
         log.info("%s goes on from iteration %d", name, start)
     if start >= settings.iterations:
         return
-    module, wrapped = fabric.setup(network, optimizer)
+    compiled = torch.compile(network) if settings.compile else network
+    module, wrapped = fabric.setup(compiled, optimizer)
     if state:  # not before: the moments are put where the weights are at this moment
         optimizer.load_state_dict(state["optimizer"])
     seeds = [seed, *name.encode(), start, fabric.global_rank]
     torch.manual_seed(int(np.random.default_rng(seeds).integers(1 << 62)))
-    source = batches(seeds, max(1, settings.batch // fabric.world_size))
+    share = max(1, settings.batch // fabric.world_size)
+    source = batches(seeds, share)
 
     def save(done: int) -> None:
         if fabric.is_global_zero:
@@ -160,7 +162,7 @@ def fit(
                     )
                 means = {key: float(total) / count for key, total in sums.items()}
                 now = time.monotonic()
-                means["images_per_second"] = settings.batch * count / (now - began)
+                means["images_per_second"] = share * fabric.world_size * count / (now - began)
                 means["waiting"] = waited / (now - began)
                 sums, waited, began = {}, 0.0, now
                 if writer:

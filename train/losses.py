@@ -9,7 +9,7 @@ from torch import Tensor
 from cv2_superpoint.detection import max_filter, refine_subpixel
 from cv2_superpoint.network import CELL
 
-from .homography import pixel_grid, transform
+from .homography import invert, pixel_grid, transform
 
 
 def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> Tensor:
@@ -224,7 +224,7 @@ def reprojection_loss(
     total, pairs = heat[0].new_zeros(()), heat[0].new_zeros(())
     for here, there, homography in (
         (0, 1, first_to_second),
-        (1, 0, torch.linalg.inv(first_to_second)),
+        (1, 0, invert(first_to_second)),
     ):
         moved = transform(points[here], homography)
         moved = moved.where(

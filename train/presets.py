@@ -33,6 +33,8 @@ class FitSettings:
         Iterations to the peak.
     height, width
         Of the training images, multiples of 8.
+    compile
+        Whether PyTorch compiles the network first, which takes up to minutes.
     """
 
     iterations: int
@@ -41,6 +43,7 @@ class FitSettings:
     warm_up: int
     height: int
     width: int
+    compile: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ are pixels ``(x, y)``, integer at pixel centres.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import cv2
@@ -36,7 +37,7 @@ def _shade(rng: Rng, away_from: float, least: float = 45) -> int:
 
 
 def _mean(image: Image) -> float:
-    return float(image.mean())
+    return cv2.mean(image)[0]
 
 
 def background(rng: Rng, size: tuple[int, int]) -> Image:
@@ -107,17 +108,23 @@ def _fill(image: Image, corners: npt.NDArray[np.floating], shade: int) -> None:
     OpenCV's own filling rounds y and grows every polygon by 0.7 pixels, which moves the corners
     of neighbouring ones away from their labels.
     """
-    limit = np.array(image.shape[::-1]) - 1
-    low = np.clip(np.ceil(corners.min(0)), 0, limit).astype(int)
-    high = np.clip(np.floor(corners.max(0)), 0, limit).astype(int)
-    x, y = np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1)[:, None]
-    edges = np.roll(corners, -1, 0) - corners
-    (x0, y0), (x1, y1) = corners.T, np.roll(corners, -1, 0).T
-    area = np.sum(x0 * y1 - y0 * x1)
-    covered = np.ones((len(y), len(x)), bool)
-    for (ex, ey), (cx, cy) in zip(np.sign(area) * edges, corners, strict=True):
-        covered &= ex * (y - cy) - ey * (x - cx) >= 0
-    image[low[1] : high[1] + 1, low[0] : high[0] + 1][covered] = shade
+    (x0, y0), (x1, y1) = corners.T, np.concatenate([corners[1:], corners[:1]]).T
+    height, width = image.shape
+    top, left = max(0, math.ceil(y0.min())), max(0, math.ceil(x0.min()))
+    bottom = max(top, min(height, math.floor(y0.max()) + 1))
+    right = max(left, min(width, math.floor(x0.max()) + 1))
+    x, y = np.arange(left, right), np.arange(top, bottom)[:, None]
+
+    def crossings(edges: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        slope = (x1[edges] - x0[edges]) / (y1[edges] - y0[edges])
+        return x0[edges] + (y - y0[edges]) * slope
+
+    begins, ends = y1 < y0, y1 > y0
+    if np.dot(x0, y1) < np.dot(y0, x1):  # the corners go round the other way
+        begins, ends = ends, begins
+    first = crossings(begins).max(1, keepdims=True)
+    last = crossings(ends).min(1, keepdims=True)
+    np.copyto(image[top:bottom, left:right], shade, where=(x >= first) & (x <= last))
 
 
 def polygon(rng: Rng, image: Image) -> Points:
@@ -181,47 +188,47 @@ def ellipses(rng: Rng, image: Image) -> Points:
     return _NO_POINTS
 
 
-def _perspective(rng: Rng, corners: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray:
-    """Draw a homography that moves the four corners by up to a quarter of the image."""
-    jitter = rng.uniform(-0.25, 0.25, (4, 2)) * min(size)
-    return cv2.getPerspectiveTransform(
-        corners.astype(np.float32), (corners + jitter).astype(np.float32)
-    )
+def _grid(
+    rng: Rng, size: tuple[int, int], rows: int, columns: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Draw a grid in perspective: its nodes, and what takes units of its cells to pixels.
 
-
-def _map(points: npt.NDArray[np.floating], homography: npt.NDArray) -> npt.NDArray[np.float64]:
-    return cv2.perspectiveTransform(points.reshape(-1, 1, 2).astype(np.float64), homography)[:, 0]
-
-
-def _grid(rng: Rng, size: tuple[int, int], rows: int, columns: int) -> npt.NDArray[np.float64]:
-    """Draw the nodes of a grid in perspective, ``(rows + 1, columns + 1, 2)``."""
+    The nodes are ``(rows + 1, columns + 1, 2)``; the homography moves each of the grid's corners
+    by up to a quarter of the image.
+    """
     height, width = size
     box = np.array([[0, 0], [width, 0], [width, height], [0, height]]) * rng.uniform(0.6, 1.1)
     box += (np.array([width, height]) - box[2]) / 2
-    xs = np.linspace(box[0, 0], box[2, 0], columns + 1)
-    ys = np.linspace(box[0, 1], box[2, 1], rows + 1)
-    nodes = np.stack(np.meshgrid(xs, ys), -1)
-    return _map(nodes, _perspective(rng, box, size)).reshape(nodes.shape)
+    box += rng.uniform(-0.25, 0.25, (4, 2)) * min(size)
+    corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]])
+    to_pixels = cv2.getPerspectiveTransform(corners.astype(np.float32), box.astype(np.float32))
+    nodes = np.stack(np.meshgrid(np.arange(columns + 1.0), np.arange(rows + 1.0)), -1)
+    return cv2.perspectiveTransform(nodes, to_pixels), to_pixels
 
 
 def checkerboard(rng: Rng, image: Image) -> Points:
     """Draw a board in perspective; points are the nodes where shades meet."""
     rows, columns = rng.integers(3, 9, 2)
-    nodes = _grid(rng, image.shape, rows, columns)
+    nodes, to_pixels = _grid(rng, image.shape, rows, columns)
     dark = int(rng.uniform(0, 120))
     light = _shade(rng, dark, 60)
-    for i in range(rows):
-        for j in range(columns):
-            cell = nodes[[i, i, i + 1, i + 1], [j, j + 1, j + 1, j]]
-            shade = (light if (i + j) % 2 else dark) + int(rng.integers(-12, 13))
-            _fill(image, cell, int(np.clip(shade, 0, 255)))
+    shades = np.where(np.indices((rows, columns)).sum(0) % 2, light, dark)
+    shades = (shades + rng.integers(-12, 13, shades.shape)).clip(0, 255).astype(np.uint8)
+    cv2.warpPerspective(
+        shades,
+        to_pixels @ [[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]],  # whose pixels are the cells' middles
+        (image.shape[1], image.shape[0]),
+        dst=image,
+        flags=cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_TRANSPARENT,
+    )
     return nodes.reshape(-1, 2).astype(np.float32)
 
 
 def stripes(rng: Rng, image: Image) -> Points:
     """Draw one row of uneven stripes in perspective; their ends are points."""
     columns = int(rng.integers(4, 13))
-    nodes = _grid(rng, image.shape, 1, columns)
+    nodes, _ = _grid(rng, image.shape, 1, columns)
     kept = np.sort(rng.choice(columns + 1, max(3, columns // 2), replace=False))
     nodes = nodes[:, kept]
     shade = int(rng.uniform(0, 255))
@@ -300,10 +307,9 @@ def draw(rng: Rng, size: tuple[int, int], name: str | None = None) -> tuple[Imag
     if name is None:
         weights = np.array([weight for _, weight in SHAPES.values()], float)
         name = str(rng.choice(list(SHAPES), p=weights / weights.sum()))
-    large = background(rng, (_OVERSAMPLING * size[0], _OVERSAMPLING * size[1]))
+    large = background(rng, size).repeat(_OVERSAMPLING, 0).repeat(_OVERSAMPLING, 1)
     points = SHAPES[name][0](rng, large)
-    if rng.random() < 0.5:
-        sigma = rng.uniform(0.8, 3.0)
-        large = cv2.GaussianBlur(large, (0, 0), sigma)
     image = cv2.resize(large, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.5:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 3.0) / _OVERSAMPLING)
     return image, _inside((points + 0.5) / _OVERSAMPLING - 0.5, size)

@@ -185,14 +185,16 @@ def _matching_losses(
 ) -> tuple[Tensor, Tensor]:
     """Return the descriptor loss that the settings name, and the nearest-neighbour accuracy."""
     at_first, at_second, usable = pick_correspondences(first, second, joint.correspondences)
-    rows = [
-        torch.vmap(sample_descriptors)(half, points)
-        for half, points in zip(maps, (at_first, at_second), strict=True)
-    ]
-    loss, accuracy = info_nce_loss(
-        rows[0], rows[1], usable, at_second, joint.temperature, joint.safe_radius
-    )
-    if joint.descriptor_loss == "hinge":
+    hinge = joint.descriptor_loss == "hinge"
+    with torch.set_grad_enabled(not hinge):  # which needs no more than the accuracy
+        rows = [
+            torch.vmap(sample_descriptors)(half, points)
+            for half, points in zip(maps, (at_first, at_second), strict=True)
+        ]
+        loss, accuracy = info_nce_loss(
+            rows[0], rows[1], usable, at_second, joint.temperature, joint.safe_radius
+        )
+    if hinge:
         valid = (first.valid, second.valid)
         loss = hinge_loss(maps, valid, first_to_second(first, second), joint.positive_weight)
     return loss, accuracy

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .datasets import Batch
-from .homography import inside, transform, warp
+from .homography import inside, invert, on_device, transform, warp
 from .photometric import augment
 
 
@@ -52,8 +52,8 @@ def look(batch: Batch, to_source: Tensor, size: tuple[int, int], photometric: nn
         Changes light and noise.
     """
     images, valid = warp(batch.images.float() / 255, to_source, size, batch.sizes)
-    points = transform(batch.points, torch.linalg.inv(to_source))
-    view_sizes = torch.tensor([size], device=points.device).expand(len(points), 2)
+    points = transform(batch.points, invert(to_source))
+    view_sizes = on_device(size, points.device).expand(len(points), 2)
     present = batch.present & inside(points, view_sizes)
     return View(augment(images, photometric), valid, points, present, to_source)
 
@@ -90,12 +90,12 @@ def pick_correspondences(first: View, second: View, count: int) -> tuple[Tensor,
         points = F.pad(points, (0, 0, 0, half - points.shape[1]))
     best, index = priority.topk(half, dim=1)
     labelled = points.gather(1, index[..., None].expand(-1, -1, 2))
-    limit = torch.tensor([width - 1, height - 1], device=points.device)
-    anywhere = torch.rand(batch, half, 2, device=points.device) * limit
+    limit = on_device((width - 1, height - 1), points.device)
+    anywhere = torch.rand(batch, count - half, 2, device=points.device) * limit
     at_first = torch.cat([labelled, anywhere], dim=1)
-    chosen = torch.cat([best > 0, torch.ones_like(best, dtype=torch.bool)], dim=1)
+    chosen = F.pad(best > 0, (0, count - half), value=True)
     at_second = transform(at_first, first_to_second(first, second))
-    sizes = torch.tensor([[height, width]], device=points.device).expand(batch, 2)
+    sizes = on_device((height, width), points.device).expand(batch, 2)
     usable = chosen & inside(at_second, sizes)
     at_first, at_second = (
         p.where(usable[..., None], torch.zeros_like(p)) for p in (at_first, at_second)
@@ -106,4 +106,4 @@ def pick_correspondences(first: View, second: View, count: int) -> tuple[Tensor,
 
 def first_to_second(first: View, second: View) -> Tensor:
     """Return ``(B, 3, 3)`` from pixels of one view to those of another of the same pictures."""
-    return torch.linalg.inv(second.to_source) @ first.to_source
+    return invert(second.to_source) @ first.to_source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -109,21 +110,36 @@ def test_only_the_first_process_writes(run):
     assert labels == ["labels1.npz", "labels2.npz"]
 
 
-def test_processes_of_torchrun_train_one_network(tmp_path):
+def _free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize("machines", [1, 2])
+def test_processes_of_torchrun_train_one_network(machines, tmp_path):
     """Without `--devices`, each would train the same network again, and write to the same files."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += ["-m", "train", "magicpoint", "--preset", "smoke", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={2 // machines}"]
+    command += [f"--nnodes={machines}", f"--master-port={_free_port()}"]
+    train = ["-m", "train", "magicpoint", "--preset", "smoke", "--out", str(tmp_path)]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command,
-        cwd=Path(__file__).parents[2],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    started = [
+        subprocess.Popen(
+            [*command, f"--node-rank={i}", *train],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(machines)
+    ]
+    try:
+        for process in started:
+            errors = process.communicate(timeout=120)[1]
+            assert process.returncode == 0, errors
+    finally:
+        for process in started:
+            process.terminate()
     assert len(list((tmp_path / "curves/magicpoint").iterdir())) == 1
     history = torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["history"]
     assert history["hardware"].startswith("2 x ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import pytest
 import torch
@@ -13,7 +15,9 @@ from cv2_superpoint.network import Architecture, SuperPointNet
 from train import checkpoints
 from train.export import export
 from train.images import pack
-from train.presets import FOLDER, Settings
+from train.presets import ARCHITECTURES, FOLDER, Settings
+
+HISTORY = {"hardware": "none", "seconds": 60.0, "losses": {"loss": 1.0}}
 
 
 @pytest.fixture
@@ -38,8 +42,7 @@ def test_every_network_that_can_be_trained_is_exported(
     cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
     pack([tmp_path], tmp_path / "images")
     network = SuperPointNet(Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm=norm))
-    history = {"hardware": "none", "seconds": 60.0, "losses": {"loss": 1.0}}
-    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, history)
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
     weights = export(tmp_path, settings, init, None, None)
     image = torch.rand(1, 1, 16, 24)
     for got, wanted in zip(load(weights).network(image), network.eval()(image), strict=True):
@@ -47,3 +50,19 @@ def test_every_network_that_can_be_trained_is_exported(
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert origin in card
     assert f"| licence | {licence}" in card
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [(ARCHITECTURES["superpoint"], "superpoint"), (Architecture((2, 3, 4, 5)), "custom")],
+)
+def test_weights_are_named_after_the_network_that_they_are(tmp_path, settings, architecture, name):
+    """The settings say superpoint-lite, but what was fine-tuned need not be one."""
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    network = SuperPointNet(replace(architecture, norm="before"))
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
+    weights = export(tmp_path, settings, "their.ckpt", None, None)
+    assert weights == tmp_path / f"{name}.safetensors"
+    assert weights.exists()
+    assert f"# Model card: {name}\n" in (tmp_path / "MODEL_CARD.md").read_text()

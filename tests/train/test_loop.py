@@ -20,7 +20,7 @@ ARCHITECTURE = Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="
 def fit(tmp_path):
     """Fit a tiny network to nothing in particular, with a checkpoint in a folder of the test."""
 
-    def run(iterations, precision="32-true", spoil=lambda network, step: None):
+    def run(iterations, precision="32-true", spoil=lambda network, step: None, compiled=False):
         steps = itertools.count()
 
         def step(forward, batch):
@@ -32,7 +32,7 @@ def fit(tmp_path):
         nothing = torch.zeros(2, 1, 2), torch.zeros(2, 1, dtype=torch.bool)
         batch = Batch(images, torch.full((2, 2), 16), *nothing)
         network = SuperPointNet(ARCHITECTURE)
-        settings = FitSettings(iterations, 2, 1e-3, 1, 16, 16)
+        settings = FitSettings(iterations, 2, 1e-3, 1, 16, 16, compiled)
         checkpoint = tmp_path / "stage.ckpt"
         loop.fit(
             Fabric(accelerator="cpu", devices=1, precision=precision),
@@ -57,6 +57,22 @@ def test_the_optimizer_goes_on_where_the_weights_are(fit):
     moments = [value["exp_avg"] for value in state["optimizer"]["state"].values()]
     assert {moment.dtype for moment in moments} == {torch.float64}
     assert {int(value["step"]) for value in state["optimizer"]["state"].values()} == {4}
+
+
+def test_a_compiled_network_trains_and_its_checkpoint_is_one_of_any_other(fit, monkeypatch):
+    compile_, calls = torch.compile, []
+
+    def traced(network, **keywords):  # without the minute that it takes to generate code
+        calls.append(network)
+        return compile_(network, **{**keywords, "backend": "eager"})
+
+    monkeypatch.setattr(torch, "compile", traced)
+    before = fit(1)["network"]
+    after = fit(3, compiled=True)["network"]
+    assert calls
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(value, after[name]) for name, value in before.items())
+    assert fit(4)["step"] == 4
 
 
 def _lose(network, step):

@@ -10,11 +10,18 @@ from train.photometric import (
     RandomNoise,
     RandomSaltAndPepper,
     RandomSpeckle,
+    RandomTone,
     augment,
     photometric_augmentation,
 )
 
-OURS = [RandomIllumination(1.0), RandomNoise(0.1, 1.0), RandomSpeckle(), RandomSaltAndPepper(1.0)]
+OURS = [
+    RandomTone(),
+    RandomIllumination(1.0),
+    RandomNoise(0.1, 1.0),
+    RandomSpeckle(),
+    RandomSaltAndPepper(1.0),
+]
 
 
 @pytest.mark.parametrize("harsh", [False, True])
@@ -35,6 +42,24 @@ def test_nothing_blurs_a_picture_to_one_side_or_darkens_its_border(harsh):
 def test_numbers_for_every_pixel_are_drawn_on_the_device(layer):
     """No GPU is needed to see it: a tensor of another device can't be mixed in."""
     assert layer(torch.rand(2, 1, 8, 8, device="meta")).device.type == "meta"
+
+
+def test_gamma_contrast_and_brightness_have_their_ranges_and_shares():
+    """Of three pixels the first shows the brightness, and their differences the rest."""
+    torch.manual_seed(0)
+    seen = RandomTone()(torch.tensor([0.0, 0.1, 0.2]).expand(4000, 1, 1, 3))[:, 0, 0]
+    assert (seen >= 0).all()
+    brighter = seen[:, 0] > 0  # the others may have lost what is below zero
+    assert 0.27 < brighter.float().mean() < 0.33
+    brightness, first, second = seen[brighter].T
+    assert 0.24 < brightness.max() <= 0.25
+    gamma = ((second - brightness) / (first - brightness)).log2()
+    contrast = (first - brightness) / 0.1**gamma
+    for factor, low, high, share in ((gamma, 0.6, 1.7, 0.5), (contrast, 0.5, 1.5, 0.6)):
+        assert low - 0.01 < factor.min() < low + 0.05
+        assert high - 0.05 < factor.max() < high + 0.01
+        changed = (factor - 1).abs() > 1e-3
+        assert share - 0.05 < changed.float().mean() < share + 0.05
 
 
 def test_illumination_is_smooth_bounded_and_each_images_own():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -63,7 +64,7 @@ def test_from_shapes_to_weights_that_load(photographs, sequences, tmp_path):
         assert f"| {method} | {values['H@1']:.3f} | {values['H@3']:.3f} |" in card
     assert metrics["methods"]["SIFT"]["H@3"] == 1
     for picture in ("labels1", "adaptation1", "labels2", "adaptation2", "matches"):
-        assert cv2.imread(str(tmp_path / f"{picture}.png")) is not None
+        assert cv2.imread(str(tmp_path / f"{picture}.jpg")) is not None
 
     again = _train("all", "--out", tmp_path, "--joint_fit.iterations", "4")
     assert again.returncode == 0, again.stderr
@@ -82,5 +83,8 @@ def test_pack_reads_tars_and_keeps_pixels(photographs, tmp_path):
     store = ImageStore(tmp_path / "out")
     assert store.names == ["coins.png"]
     assert np.array_equal(store[0], data.coins())
+    pickled = pickle.dumps(store)
+    assert len(pickled) < 1000  # a path, for the loader's workers
+    assert np.array_equal(pickle.loads(pickled)[0], data.coins())
     with pytest.raises(UserError, match="holds the pictures of"):
         pack([photographs], tmp_path / "out")

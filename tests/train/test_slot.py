@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -31,29 +32,38 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
     paths = [str(python.parent), os.environ["PATH"]]
     environment = {**os.environ, "PATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 
-    def piece(seconds, iterations):
-        command = ["train/slot.sh", tmp_path / "state", tmp_path / "home", seconds]
+    home = tmp_path / "home"
+
+    def piece(state, seconds, stage, iterations):
+        command = ["train/slot.sh", tmp_path / state, home, seconds, stage]
         command += ["--preset", "smoke", "--rounds", 1, "--images", photographs]
         command += ["--joint_fit.iterations", iterations]
         return subprocess.run(
             [str(c) for c in command], cwd=ROOT, env=environment, capture_output=True, text=True
         )
 
-    # The first piece runs out of time in the last stage, the second one goes on from there.
-    first = piece(25, 1_000_000)
+    def small():
+        with tarfile.open(home / "rest.tar.gz") as rest:
+            names = {Path(name).name for name in rest.getnames()}
+            return names, rest.extractfile("log.txt").read().decode()
+
+    # The first piece runs out of time in the last stage; from what it brought home, the second one
+    # goes on from there, as on another machine.
+    first = piece("state", 25, "all", 1_000_000)
     assert first.returncode == 0, first.stdout + first.stderr
     assert "time is up" in first.stdout
-    weights = tmp_path / "home/superpoint-lite.safetensors"
+    weights = home / "superpoint-lite.safetensors"
     # Half a minute may teach it nothing but silence.
     assert SuperPoint.create(weights=weights).descriptorSize() == 256
-    second = piece(120, 1)
+    brought = sorted(path.name for path in home.iterdir())
+    assert brought == ["joint.ckpt", "labels1.npz", "rest.tar.gz", weights.name]
+    assert {"labels1.jpg", "adaptation1.jpg", "MODEL_CARD.md", "curves"} <= small()[0]
+    (tmp_path / "other").mkdir()
+    for name in ("joint.ckpt", "labels1.npz"):
+        shutil.copy(home / name, tmp_path / "other")
+    second = piece("other", 120, "joint", 1)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "slot: done" in second.stdout
-    assert calls.read_text().split() == ["all", "export", "all"]  # which itself ends with export
-    home = sorted(path.name for path in (tmp_path / "home").iterdir())
-    assert home == ["joint.ckpt", "rest.tar.gz", "superpoint-lite.safetensors"]
-    with tarfile.open(tmp_path / "home/rest.tar.gz") as rest:
-        names = {Path(name).name for name in rest.getnames()}
-        log = rest.extractfile("log.txt").read().decode()
-    assert {"labels1.png", "adaptation1.png", "matches.png", "labels1.npz", "curves"} <= names
-    assert "joint goes on from iteration" in log
+    assert calls.read_text().split() == ["all", "export", "joint", "export"]
+    assert {"matches.jpg", "MODEL_CARD.md"} <= small()[0]
+    assert "joint goes on from iteration" in small()[1]
