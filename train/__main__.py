@@ -51,6 +51,11 @@ def _parser(preset: str) -> ArgumentParser:
         "--init", help="fine-tune: shipped, a file of weights, or a checkpoint (.ckpt)"
     )
     parser.add_argument(
+        "--average",
+        action="store_true",
+        help="fine-tuning: export the mean of the weights trained and those of --init",
+    )
+    parser.add_argument(
         "--sequences",
         type=Path,
         help="folder in HPatches' format, on which export measures, for the model card",
@@ -86,6 +91,8 @@ def _main() -> None:
     chosen = parser.instantiate(arguments)
     fields = Settings.__dataclass_fields__
     settings = Settings(**{name: chosen[name] for name in fields})
+    if chosen.average and not chosen.init:
+        raise UserError("--average is for fine-tuning: it needs --init")
     out: Path = chosen.out
     out.mkdir(parents=True, exist_ok=True)
     if chosen.stage == "shapes":
@@ -117,7 +124,14 @@ def _main() -> None:
     for stage, number in plan:
         if stage == "export":
             if fabric.is_global_zero:
-                export(out, settings, chosen.init, chosen.sequences, chosen.manifest)
+                export(
+                    out,
+                    settings,
+                    chosen.init,
+                    chosen.sequences,
+                    chosen.manifest,
+                    chosen.average,
+                )
         else:
             _run(fabric, stage, number, settings, chosen.init, out)
 

@@ -71,6 +71,7 @@ def write(
     out: Path,
     metrics: dict[str, Any] | None,
     manifest: Path | None,
+    average: bool,
 ) -> None:
     """Write the card.
 
@@ -88,12 +89,14 @@ def write(
         From :func:`measure`, or None.
     manifest
         CSV with a column ``licence_note``, one row per training image; or None.
+    average
+        Whether these weights are the mean of those trained and those of `init`.
     """
     architecture = Architecture.from_dict(checkpoints.read(out / "joint.ckpt")["architecture"])
     parameters = sum(p.numel() for p in SuperPointNet(architecture).parameters())
     origin, licence = "Trained from nothing", "Apache-2.0, as the code"
     if init:
-        origin = f"Fine-tuned from `{Path(init).name}`"
+        origin = f"Fine-tuned from `{Path(init).name}`{', and averaged with it' * average}"
         licence = licence if init == "shipped" else "that of the weights it was fine-tuned from"
     sections = [
         f"# Model card: {settings.model}",

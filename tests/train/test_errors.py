@@ -237,3 +237,7 @@ def test_a_precision_that_would_fail_on_the_way_is_refused(train, tmp_path, caps
         train("magicpoint", "--out", tmp_path, "--precision", "16-mixed")
     assert refused.value.code == 2
     assert "bf16-mixed" in capsys.readouterr().err
+
+
+def test_an_average_needs_what_was_fine_tuned(message, tmp_path):
+    assert message("all", "--average", "--out", tmp_path).endswith("it needs --init")

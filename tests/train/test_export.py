@@ -11,9 +11,10 @@ from jsonargparse import ArgumentParser
 from skimage import data
 
 from cv2_superpoint.checkpoint import load
-from cv2_superpoint.network import Architecture, SuperPointNet
+from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
 from train import checkpoints
 from train.export import export
+from train.files import UserError
 from train.images import pack
 from train.presets import ARCHITECTURES, FOLDER, Settings
 
@@ -66,3 +67,28 @@ def test_weights_are_named_after_the_network_that_they_are(tmp_path, settings, a
     assert weights == tmp_path / f"{name}.safetensors"
     assert weights.exists()
     assert f"# Model card: {name}\n" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_an_average_lies_halfway_between_the_weights_and_what_they_came_from(tmp_path, settings):
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    shape = Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="before")
+    for name in ("first", "joint"):
+        checkpoints.write(tmp_path / f"{name}.ckpt", SuperPointNet(shape), 3, {}, HISTORY)
+    first = str(tmp_path / "first.ckpt")
+    plain = load(export(tmp_path, settings, first, None, None)).network.state_dict()
+    mean = load(export(tmp_path, settings, first, None, None, average=True)).network.state_dict()
+    initial = fold_batch_norm(checkpoints.initial_network(first, "").eval()).state_dict()
+    for key, value in mean.items():
+        assert torch.allclose(value - initial[key], plain[key] - value, atol=1e-6)
+    assert not torch.equal(mean["encoder.0.0.conv.weight"], plain["encoder.0.0.conv.weight"])
+    assert "and averaged with it" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_what_is_of_another_shape_is_not_averaged(tmp_path, settings):
+    network = SuperPointNet(Architecture((2, 3, 4, 5), norm="before"))
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
+    other = SuperPointNet(Architecture((3, 3, 4, 5), norm="before"))
+    checkpoints.write(tmp_path / "other.ckpt", other, 3, {}, HISTORY)
+    with pytest.raises(UserError, match="another architecture"):
+        export(tmp_path, settings, str(tmp_path / "other.ckpt"), None, None, average=True)
