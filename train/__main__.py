@@ -178,15 +178,15 @@ def _learn(
     if stage == "adapt":
         label_images(fabric, network, store, settings.adaptation, labels)
         if fabric.is_global_zero:
-            labels_preview(out / f"labels{number}.jpg", store, labels)
-            picture = out / f"adaptation{number}.jpg"
+            labels_preview(out / f"labels{number}.png", store, labels)
+            picture = out / f"adaptation{number}.png"
             adaptation_preview(picture, fabric, network, store, settings)
     elif stage == "retrain":
         retrain(fabric, network, store, labels, settings, out / f"retrain{number}.ckpt")
     else:
         train_joint(fabric, network, store, labels, settings, out / "joint.ckpt")
         if fabric.is_global_zero:
-            matches_preview(out / "matches.jpg", fabric, network, store, settings)
+            matches_preview(out / "matches.png", fabric, network, store, settings)
     fabric.barrier()
 
 

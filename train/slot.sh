@@ -4,7 +4,7 @@
 # Goes on from what earlier pieces left in STATE, stops in time (Ctrl-C saves), exports the newest
 # weights, and puts what is worth bringing home into RESULTS, as few files: weights, the newest
 # checkpoint and labels (with these two in STATE, the stage goes on on any other machine), and a tar
-# of everything small (log, pictures, curves, card).
+# of everything small (log, newest pictures, curves, card).
 set -u
 state=$1 results=$2 seconds=$3 stage=$4
 shift 4
@@ -21,7 +21,8 @@ for file in "$(newest "$state"/*.ckpt)" "$(newest "$state"/labels?.npz)" \
     "$(newest "$state"/*.safetensors)"; do
     [ -z "$file" ] || cp "$file" "$results"
 done
-(cd "$state" && tar -czf - log.txt curves ./*.jpg ./*.md ./*.json) >"$results/rest.tar.gz" 2>/dev/null
+(cd "$state" && tar -czf - log.txt curves ./*.md ./*.json $(ls -t ./*.png | head -n 3)) \
+    >"$results/rest.tar.gz" 2>/dev/null
 case $status in
 0) echo "slot: done" ;;
 124) echo "slot: time is up; the same command goes on from here" ;;

@@ -64,7 +64,7 @@ def test_from_shapes_to_weights_that_load(photographs, sequences, tmp_path):
         assert f"| {method} | {values['H@1']:.3f} | {values['H@3']:.3f} |" in card
     assert metrics["methods"]["SIFT"]["H@3"] == 1
     for picture in ("labels1", "adaptation1", "labels2", "adaptation2", "matches"):
-        assert cv2.imread(str(tmp_path / f"{picture}.jpg")) is not None
+        assert cv2.imread(str(tmp_path / f"{picture}.png")) is not None
 
     again = _train("all", "--out", tmp_path, "--joint_fit.iterations", "4")
     assert again.returncode == 0, again.stderr

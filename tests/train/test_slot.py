@@ -57,7 +57,7 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
     assert SuperPoint.create(weights=weights).descriptorSize() == 256
     brought = sorted(path.name for path in home.iterdir())
     assert brought == ["joint.ckpt", "labels1.npz", "rest.tar.gz", weights.name]
-    assert {"labels1.jpg", "adaptation1.jpg", "MODEL_CARD.md", "curves"} <= small()[0]
+    assert {"labels1.png", "adaptation1.png", "MODEL_CARD.md", "curves"} <= small()[0]
     (tmp_path / "other").mkdir()
     for name in ("joint.ckpt", "labels1.npz"):
         shutil.copy(home / name, tmp_path / "other")
@@ -65,5 +65,5 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
     assert second.returncode == 0, second.stdout + second.stderr
     assert "slot: done" in second.stdout
     assert calls.read_text().split() == ["all", "export", "joint", "export"]
-    assert {"matches.jpg", "MODEL_CARD.md"} <= small()[0]
+    assert {"matches.png", "MODEL_CARD.md"} <= small()[0]
     assert "joint goes on from iteration" in small()[1]
