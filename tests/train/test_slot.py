@@ -49,9 +49,13 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
 
     # The first piece runs out of time in the last stage; from what it brought home, the second one
     # goes on from there, as on another machine.
-    first = piece("state", 25, "all", 1_000_000)
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "time is up" in first.stdout
+    for tries in range(1, 5):  # a busy machine needs several to get there
+        first = piece("state", 20, "all", 1_000_000)
+        assert first.returncode == 0, first.stdout + first.stderr
+        assert "time is up" in first.stdout
+        if (home / "joint.ckpt").exists():
+            break
+        shutil.rmtree(home)
     weights = home / "superpoint-lite.safetensors"
     # Half a minute may teach it nothing but silence.
     assert SuperPoint.create(weights=weights).descriptorSize() == 256
@@ -64,6 +68,6 @@ def test_pieces_go_on_and_bring_weights_home(tmp_path):
     second = piece("other", 120, "joint", 1)
     assert second.returncode == 0, second.stdout + second.stderr
     assert "slot: done" in second.stdout
-    assert calls.read_text().split() == ["all", "export", "joint", "export"]
+    assert calls.read_text().split() == ["all"] * tries + ["export", "joint", "export"]
     assert {"matches.png", "MODEL_CARD.md"} <= small()[0]
     assert "joint goes on from iteration" in small()[1]
