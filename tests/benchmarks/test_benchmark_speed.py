@@ -185,8 +185,9 @@ def test_operations_by_hand() -> None:
         for out, stride in zip(a.widths, strides, strict=True):
             total += 2 * 9 * height * width // stride**2 * (channels * out + out * out)
             channels = out
-        for out in a.widths[: a.detail_stages]:  # stride**2 maps of 1 / stride**2 of the pixels
-            total += 2 * 9 * height * width * out
+        # A map of details per resolution: stride**2 channels of 1 / stride**2 of the pixels.
+        detailed = dict(zip(strides, a.widths[: a.detail_stages], strict=False))
+        total += 2 * 9 * height * width * sum(detailed.values())
         heads = 2 * 9 * channels * a.head_width + a.head_width * (65 + a.descriptor_dim)
         return total + 2 * height * width // 64 * heads
 
