@@ -123,7 +123,8 @@ def photometric_augmentation(harsh: bool = False) -> nn.Module:
     Parameters
     ----------
     harsh
-        Whether to add the noise of poor sensors as well, which MagicPoint has to see through.
+        Whether to add the noise of poor sensors as well, which MagicPoint has to see through, and
+        to shade and blur more often.
 
     Returns
     -------
@@ -132,13 +133,13 @@ def photometric_augmentation(harsh: bool = False) -> nn.Module:
     """
     light = [
         RandomTone(),
-        RandomIllumination(0.2),
+        RandomIllumination(0.5 if harsh else 0.2),
         K.RandomGaussianBlur((7, 7), (0.2, 1.8), p=0.3),
         # Another direction than 0, the same back and forth, would move the picture.
-        K.RandomMotionBlur((3, 9), 90.0, 0.0, border_type="replicate", p=0.15),
+        K.RandomMotionBlur((3, 9), 90.0, 0.0, border_type="replicate", p=0.3 if harsh else 0.15),
         RandomNoise(0.03, 0.3),
     ]
-    noise = [RandomSpeckle(), RandomNoise(0.08, 0.3), RandomSaltAndPepper(0.4)]
+    noise = [RandomSpeckle(), RandomNoise(0.08, 0.5), RandomSaltAndPepper(0.5)]
     return nn.Sequential(*light, *(noise if harsh else []))
 
 
