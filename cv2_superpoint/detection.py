@@ -97,7 +97,7 @@ def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tens
     Tensor
         ``(B, H, W)`` bool.
     """
-    alive = F.threshold(heat, threshold, 0)
+    alive = heat.where(heat > threshold, 0)
     kept = torch.zeros_like(heat, dtype=torch.bool)
     while alive.amax() > 0:
         first = _first_of_windows(alive, radius) if radius else alive > 0

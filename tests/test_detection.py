@@ -107,6 +107,12 @@ def test_suppress_keeps_only_what_is_strictly_above_the_threshold():
     assert not non_maximum_suppression(torch.zeros(1, 5, 5), 0.0, 2).any()
 
 
+def test_a_pixel_that_is_no_number_takes_nothing_from_the_others():
+    heat = torch.zeros(2, 9, 9)
+    heat[0, 1, 1], heat[0, 7, 7], heat[1, 4, 4] = torch.nan, 0.5, 0.6
+    assert non_maximum_suppression(heat, 0.1, 4).nonzero().tolist() == [[0, 7, 7], [1, 4, 4]]
+
+
 def test_suppress_leaves_the_heat_map_alone():
     heat = random_map(3, (1, 20, 20), 4)
     before = heat.clone()
