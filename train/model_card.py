@@ -59,7 +59,7 @@ def measure(weights: Path, sequences: Path) -> dict[str, Any]:
             raise UserError(f"the weights are in {weights}, but measuring them failed")
         report = json.loads((Path(folder) / "report.json").read_text())
     rows = {ours.get(name, name): row for name, row in report["summary"]["all"].items()}
-    methods = {name: {c: round(row[c], 4) for c in COLUMNS} for name, row in rows.items()}
+    methods = {name: {c: round(row[c], 6) for c in COLUMNS} for name, row in rows.items()}
     data = {key: report["data"][key] for key in ("sequences", "pairs")}
     return {"data": data, "methods": methods}
 
