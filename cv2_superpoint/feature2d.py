@@ -67,7 +67,8 @@ class SuperPoint(Parameters):
     nmsRadius
         Only the strongest keypoint within so many pixels of each level, in both x and y.
     model
-        ``"superpoint-lite"`` or ``"superpoint"``; by default the more accurate of those that ship.
+        ``"superpoint-lite"``, ``"superpoint"`` or ``"superpoint-paper"``; by default the most
+        accurate of those that ship.
     weights
         A file of weights instead: our safetensors, or a SuperPoint state_dict in the layout of
         Magic Leap, rpautrat or Hugging Face transformers.
@@ -128,9 +129,9 @@ class SuperPoint(Parameters):
         except (OSError, ValueError) as error:
             raise bad_argument(function, str(error)) from error
         if model is not None:
-            # A model is its sizes: published weights, without detail stages, are a "superpoint".
+            # A model is its sizes; where it normalises is a matter of how it was trained.
             wanted_shape, got_shape = (
-                replace(a, norm="none", norm_eps=1e-5, detail_stages=0)
+                replace(a, norm="none", norm_eps=1e-5)
                 for a in (ARCHITECTURES[model], loaded.network.architecture)
             )
             if got_shape != wanted_shape:

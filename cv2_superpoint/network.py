@@ -87,10 +87,11 @@ class Architecture:
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "superpoint": Architecture(detail_stages=2),
+    "superpoint": Architecture(stem_stride=2, detail_stages=3),
     "superpoint-lite": Architecture(
         widths=(16, 16, 48, 64), head_width=96, stem_stride=2, detail_stages=3
     ),
+    "superpoint-paper": Architecture(),
 }
 """The architectures that have a name, without batch normalisation."""
 

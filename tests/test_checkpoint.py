@@ -235,7 +235,7 @@ def test_foreign_weights_work_in_the_class(layout, tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(random_state(names, norm), path)
     image = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
-    feature = SuperPoint_create(20, weights=path, model="superpoint", scoreThreshold=0)
+    feature = SuperPoint_create(20, weights=path, model="superpoint-paper", scoreThreshold=0)
     keypoints, descriptors = feature.detectAndCompute(image, None)
     assert len(keypoints) == 20
     assert descriptors.shape == (20, 256)

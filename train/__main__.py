@@ -16,20 +16,21 @@ from lightning.fabric import Fabric
 from lightning.fabric.utilities import rank_zero_only
 from torch import Tensor
 
-from cv2_superpoint.network import SuperPointNet
+from cv2_superpoint.network import ARCHITECTURES, SuperPointNet
 
 from . import checkpoints, evaluation
 from .adaptation import label_images
 from .export import export
 from .files import UserError
 from .images import ImageStore, pack
-from .presets import ARCHITECTURES, FOLDER, Settings
+from .presets import FOLDER, Settings
 from .previews import shapes_preview
 from .sheets import adaptation_preview, labels_preview, matches_preview
-from .stages import retrain, train_joint, train_magicpoint
+from .stages import retrain, sample_views, train_joint, train_magicpoint
+from .widen import insert_batch_norm, widen
 
 STAGES = ("magicpoint", "adapt", "retrain", "joint", "export")
-LOOKING = ("shapes", "evaluate")  # no part of "all"
+APART = ("widen", "shapes", "evaluate")  # no part of "all"
 
 
 def _parser(preset: str) -> ArgumentParser:
@@ -38,9 +39,10 @@ def _parser(preset: str) -> ArgumentParser:
     )
     parser.add_argument(
         "stage",
-        choices=(*STAGES, "all", *LOOKING),
-        help="what to do; all: those before it, one after the other; shapes: a sheet of Synthetic "
-        "Shapes; evaluate: the detectors of the checkpoints on them",
+        choices=(*STAGES, "all", *APART),
+        help="what to do; all: those before it, one after the other; widen: --init into the wider "
+        "--model; shapes: a sheet of Synthetic Shapes; "
+        "evaluate: the detectors of the checkpoints on them",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
     parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
@@ -99,11 +101,13 @@ def _main() -> None:
         size = (settings.magicpoint.height, settings.magicpoint.width)
         shapes_preview(out / "shapes.png", settings.seed, size)
         return
+    if chosen.stage == "widen" and not chosen.init:
+        raise UserError("widen needs --init: the narrower network")
     plan = _plan(chosen.stage, chosen.round, settings.rounds, chosen.init)
     if rank_zero_only.rank == 0:  # before the others wait for it
         if chosen.images:
             pack(chosen.images, out / "images")
-        if {"adapt", "retrain", "joint"} & {stage for stage, _ in plan}:
+        if {"adapt", "retrain", "joint", "widen"} & {stage for stage, _ in plan}:
             ImageStore(out / "images")  # says what is missing before anything is trained
 
     on_gpu = torch.cuda.is_available()
@@ -159,6 +163,14 @@ def _run(
     elif stage == "evaluate":
         if fabric.is_global_zero:
             _evaluate(fabric, network, out)
+    elif stage == "widen":
+        if fabric.is_global_zero:
+            widened = widen(network, ARCHITECTURES[settings.model])
+            views = sample_views(ImageStore(out / "images"), settings)
+            history = {"from": init, "seconds": 0.0, "losses": {}}
+            checkpoints.write(
+                out / "widened.ckpt", insert_batch_norm(widened, views), 0, {}, history
+            )
     else:
         own = {"retrain": out / f"retrain{number}.ckpt", "joint": out / "joint.ckpt"}.get(stage)
         if own and own.exists():

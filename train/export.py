@@ -6,11 +6,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from cv2_superpoint.checkpoint import Checkpoint, serialise
-from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
+from cv2_superpoint.network import ARCHITECTURES, Architecture, SuperPointNet, fold_batch_norm
 
 from . import checkpoints, model_card
 from .files import UserError, write_whole
-from .presets import ARCHITECTURES, Settings
+from .presets import Settings
 
 
 def export(

@@ -6,15 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from cv2_superpoint.network import ARCHITECTURES as NAMED
-from cv2_superpoint.network import Architecture
-
 from .homography import HomographyRange
 
 FOLDER = Path(__file__).parent / "presets"
-
-ARCHITECTURES: dict[str, Architecture] = {**NAMED, "superpoint-paper": Architecture()}
-"""What can be trained: the package's models, and the paper's network to the letter."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
@@ -13,7 +14,7 @@ from cv2_superpoint.detection import heat_map, max_filter, sample_descriptors
 from cv2_superpoint.network import SuperPointNet
 
 from .adaptation import read_labels
-from .datasets import Batch, Photographs, Shapes, load
+from .datasets import Batch, Photographs, Shapes, collate, load
 from .homography import sample_homographies
 from .images import ImageStore
 from .loop import Forward, Losses, fit
@@ -158,6 +159,22 @@ def train_joint(
 
     fit(fabric, network, list(network.parameters()), step, batches, fit_settings, settings.seed,
         checkpoint)  # fmt: skip
+
+
+@torch.no_grad()
+def sample_views(store: ImageStore, settings: Settings, count: int = 64) -> Tensor:
+    """Return views of the first photographs such as joint training sees.
+
+    Returns
+    -------
+    Tensor
+        ``(count, 1, H, W)`` in [0, 1]; fewer if there are fewer photographs.
+    """
+    size = (settings.joint_fit.height, settings.joint_fit.width)
+    nothing = np.zeros((0, 2), np.float32)
+    batch = collate([(store[i], nothing) for i in range(min(count, len(store)))])
+    to_source = sample_homographies(settings.joint.second, size, batch.sizes)
+    return look(batch, to_source, size, photometric_augmentation()).images
 
 
 def _detector_only(network: SuperPointNet) -> list[torch.nn.Parameter]:

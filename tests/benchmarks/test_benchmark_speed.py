@@ -88,7 +88,7 @@ def test_methods_with_settings_of_their_own_are_named_by_where_they_run(
 def test_names_of_precisions_and_networks() -> None:
     assert tuple(PRECISIONS) == cases.PRECISIONS
     assert set(cases.NETWORKS) <= set(detectors.METHODS)
-    assert set(cases.NETWORKS.values()) == set(ARCHITECTURES)
+    assert set(cases.NETWORKS.values()) <= set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from jsonargparse import ArgumentParser
 from skimage import data
 
 from cv2_superpoint.checkpoint import load
-from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
+from cv2_superpoint.network import ARCHITECTURES, Architecture, SuperPointNet, fold_batch_norm
 from train import checkpoints
 from train.export import export
 from train.files import UserError
 from train.images import pack
-from train.presets import ARCHITECTURES, FOLDER, Settings
+from train.presets import FOLDER, Settings
 
 HISTORY = {"hardware": "none", "seconds": 60.0, "losses": {"loss": 1.0}}
 

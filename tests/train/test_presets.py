@@ -12,12 +12,12 @@ from lightning.fabric import Fabric
 from skimage import data
 
 from cv2_superpoint import SuperPoint
-from cv2_superpoint.network import SuperPointNet
+from cv2_superpoint.network import ARCHITECTURES, SuperPointNet
 from train import checkpoints
 from train.adaptation import label_images
 from train.export import export
 from train.images import ImageStore, pack
-from train.presets import ARCHITECTURES, FOLDER, Settings
+from train.presets import FOLDER, Settings
 from train.stages import retrain, train_joint, train_magicpoint
 
 SMALL = {
