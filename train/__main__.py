@@ -23,6 +23,7 @@ from .adaptation import label_images
 from .export import export
 from .files import UserError
 from .images import ImageStore, pack
+from .loop import hardware
 from .presets import FOLDER, Settings
 from .previews import shapes_preview
 from .sheets import adaptation_preview, labels_preview, matches_preview
@@ -167,10 +168,9 @@ def _run(
         if fabric.is_global_zero:
             widened = widen(network, ARCHITECTURES[settings.model])
             views = sample_views(ImageStore(out / "images"), settings)
-            history = {"from": init, "seconds": 0.0, "losses": {}}
-            checkpoints.write(
-                out / "widened.ckpt", insert_batch_norm(widened, views), 0, {}, history
-            )
+            ready = insert_batch_norm(widened, views)
+            history = {"hardware": hardware(fabric.device), "seconds": 0.0, "losses": {}}
+            checkpoints.write(out / "widened.ckpt", ready, 0, optimizer={}, history=history)
     else:
         own = {"retrain": out / f"retrain{number}.ckpt", "joint": out / "joint.ckpt"}.get(stage)
         if own and own.exists():

@@ -61,7 +61,8 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
     # Near the edge of what a copy shows, the repeated border makes corners that are not there.
     trusted = -max_filter(-valid[:, None].float(), 3)
     heat = torch.cat([heat_map(detect(copies))[:, None] * trusted, trusted], dim=1)
-    back, seen = warp(heat, invert(homographies.double()).float(), size, sizes)
+    to_copies = invert(homographies.double()).float()
+    back, seen = warp(heat, to_copies, size, sizes, antialias=False)
     total, count = (back * seen[:, None]).sum(0)
     return (total / count.clamp_min(1e-6)) * (count >= max(1.0, n / 5))
 

@@ -169,9 +169,17 @@ def inside(points: Tensor, sizes: Tensor) -> Tensor:
 
 
 def warp(
-    images: Tensor, view_to_source: Tensor, view_size: tuple[int, int], source_sizes: Tensor
+    images: Tensor,
+    view_to_source: Tensor,
+    view_size: tuple[int, int],
+    source_sizes: Tensor,
+    antialias: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Look at each image through its homography (bilinear; the border is repeated outwards).
+    """Look at each image through its homography; the border is repeated outwards.
+
+    Where the view is smaller than the source, its pixels are means over about the area that they
+    cover: trilinear interpolation in an image pyramid of halved levels (Williams, "Pyramidal
+    Parametrics", SIGGRAPH 1983).
 
     Parameters
     ----------
@@ -183,6 +191,8 @@ def warp(
         ``(h, w)`` of the result.
     source_sizes
         ``(B, 2)`` ``(height, width)`` of the image in each canvas.
+    antialias
+        False: plain bilinear sampling, for what is not light, such as heat maps.
 
     Returns
     -------
@@ -194,15 +204,50 @@ def warp(
     grid = pixel_grid(view_size, images.device).expand(len(images), -1, -1)
     source = transform(grid, view_to_source)
     valid = inside(source, source_sizes).reshape(-1, *view_size)
-    limit = source_sizes.flip(1)[:, None].float() - 1
-    source = torch.minimum(source.nan_to_num(posinf=0.0).clamp_min(0), limit)
-    canvas = on_device(images.shape[:1:-1], images.device)
-    normalised = (source + 0.5) / canvas * 2 - 1
-    views = F.grid_sample(
-        images,
-        normalised.reshape(-1, *view_size, 2),
-        mode="bilinear",
-        padding_mode="border",
-        align_corners=False,
-    )
+    sizes = source_sizes.flip(1)[:, None].float()
+    source = torch.minimum(source.nan_to_num(posinf=0.0).clamp_min(0), sizes - 1)
+    source = source.reshape(-1, *view_size, 2)
+    if not antialias:
+        return _sample(images, source, sizes), valid
+    wanted = _mip_level(grid, view_to_source).reshape(-1, 1, *view_size).clamp(0, _MIP_LEVELS)
+    views = torch.zeros(len(images), images.shape[1], *view_size, device=images.device)
+    canvas = (images.shape[2], images.shape[3])
+    inner = inside(pixel_grid(canvas, images.device)[None], source_sizes)
+    # Beside each level, how much of each of its pixels the image covers.
+    covered = inner.reshape(-1, 1, *canvas).to(images)
+    weighted = images * covered
+    for level in range(_MIP_LEVELS + 1):
+        if level:
+            weighted, covered = (
+                F.avg_pool2d(t, 2, ceil_mode=True, count_include_pad=False)
+                for t in (weighted, covered)
+            )
+        scale = 2.0**level
+        sampled = _sample(
+            weighted / covered.clamp_min(1e-6),
+            (source + 0.5) / scale - 0.5,
+            (sizes / scale).ceil(),
+        )
+        views = views + sampled * (1 - (wanted - level).abs()).clamp_min(0)
     return views, valid
+
+
+_MIP_LEVELS = 3  # down to an eighth; no view shrinks its source further
+
+
+def _mip_level(points: Tensor, homography: Tensor) -> Tensor:
+    """Return log2 of how many source pixels a view pixel is wide, ``(B, N)``, at view points."""
+    depth = (points @ homography[:, 2:, :2].transpose(1, 2) + homography[:, 2:, 2:]).squeeze(2)
+    # The determinant of the Jacobian of x -> (Ax + b) / depth is det H / depth^3.
+    area = torch.det(homography).abs()[:, None] / depth.abs().clamp_min(1e-6) ** 3
+    return 0.5 * area.clamp_min(1e-12).log2()
+
+
+def _sample(images: Tensor, xy: Tensor, sizes: Tensor) -> Tensor:
+    """Sample ``(B, C, H, W)`` bilinearly at ``(B, h, w, 2)`` pixels, within ``(B, 1, 2)`` sizes."""
+    xy = torch.minimum(xy.clamp_min(0), sizes[:, None] - 1)
+    canvas = on_device(images.shape[:1:-1], images.device)
+    normalised = (xy + 0.5) / canvas * 2 - 1
+    return F.grid_sample(
+        images, normalised, mode="bilinear", padding_mode="border", align_corners=False
+    )

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from cv2_superpoint.network import Architecture, ConvBlock, SuperPointNet, fold_batch_norm
+from cv2_superpoint.network import Architecture, SuperPointNet, fold_batch_norm
 
 from .files import UserError
 
@@ -59,11 +59,10 @@ def widen(narrow: SuperPointNet, architecture: Architecture, noise: float = 0.05
         hidden = _copy(narrow, wide, path, channels, copied, noise)
         rows = torch.arange(_conv(narrow, f"{head}.1")[0].shape[0])
         _copy(narrow, wide, f"{head}.1", hidden, rows, noise)
-    for name, layer in narrow.detail.items():
-        assert isinstance(layer, ConvBlock)
-        path = f"detail.{name}"
+    for stage_name in narrow.detail:
+        path = f"detail.{stage_name}"
         rows = torch.arange(_conv(narrow, path)[0].shape[0])
-        _copy(narrow, wide, path, stages[int(name)], rows, noise)
+        _copy(narrow, wide, path, stages[int(stage_name)], rows, noise)
     return wide
 
 
@@ -88,13 +87,11 @@ def insert_batch_norm(network: SuperPointNet, images: Tensor) -> SuperPointNet:
     """
     normalised = SuperPointNet(replace(network.architecture, norm="before")).eval()
     normalised.load_state_dict(network.state_dict(), strict=False)
-    for block in normalised.modules():
-        if isinstance(block, ConvBlock) and hasattr(block, "norm"):
-            block.norm.register_forward_pre_hook(_set_to_identity)
+    norms = [layer for layer in normalised.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(_set_to_identity) for norm in norms]
     normalised(images)
-    for block in normalised.modules():
-        if isinstance(block, ConvBlock) and hasattr(block, "norm"):
-            block.norm._forward_pre_hooks.clear()
+    for hook in hooks:
+        hook.remove()
     return normalised
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from skimage import data
@@ -71,3 +74,53 @@ def test_ranges_bound_rotation_and_zoom():
     assert 4 < angle.std() < 4.8  # 10 / 2, less what the truncation takes: 4.4
     assert 0.4999 <= zoom.min() < 0.7
     assert 1.5 < zoom.max() <= 2.001
+
+
+def _reduced(image: np.ndarray, zoom: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a view at a zoom below 1, and OpenCV's reduction of the same picture."""
+    height, width = round(image.shape[0] * zoom), round(image.shape[1] * zoom)
+    shift = (1 / zoom - 1) / 2  # middle of the first pixel
+    to_source = torch.tensor([[1 / zoom, 0, shift], [0, 1 / zoom, shift], [0, 0, 1]])[None].float()
+    source = torch.from_numpy(image)[None, None].float()
+    view, _ = warp(source, to_source, (height, width), torch.tensor([image.shape]))
+    expected = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return view[0, 0].numpy(), expected.astype(np.float32)
+
+
+@pytest.mark.parametrize(("zoom", "tolerance"), [(0.5, 0.51), (0.25, 0.51), (0.4, 3.5), (0.7, 4)])
+def test_a_smaller_view_is_what_area_interpolation_gives(zoom, tolerance):
+    view, expected = _reduced(data.brick()[:400, :400], zoom)
+    assert np.abs(view - expected).mean() < tolerance
+    assert view.std() == pytest.approx(expected.std(), rel=0.1)
+
+
+def test_a_warped_smaller_view_is_the_warp_of_a_blurred_picture():
+    image = data.grass()[:400, :400]
+    angle, zoom = 0.5, 0.4
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / zoom
+    to_source = np.eye(3)
+    to_source[:2, :2], to_source[:2, 2] = turn, 200 - turn @ [50, 50]
+    to_source[2, 0] = 4e-4
+    view, valid = warp(
+        torch.from_numpy(image)[None, None].float(),
+        torch.from_numpy(to_source)[None].float(),
+        (100, 100),
+        torch.tensor([image.shape]),
+    )
+    blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 0.5 / zoom)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    expected, aliased = (
+        cv2.warpPerspective(source.astype(np.float32), to_source, (100, 100), flags=flags)
+        for source in (blurred, image)
+    )
+    inner = cv2.erode(valid[0].numpy().astype(np.uint8), np.ones((5, 5))).astype(bool)
+    error = np.abs(view[0, 0].numpy() - expected)[inner].mean()
+    assert error < 0.3 * np.abs(aliased - expected)[inner].mean()
+
+
+def test_what_surrounds_the_image_on_its_canvas_does_not_leak_in():
+    canvas = torch.zeros(1, 1, *SIZE)
+    canvas[..., :41, :53] = 1
+    to_source = torch.diag(torch.tensor([3.0, 3.0, 1.0]))[None]
+    view, _ = warp(canvas, to_source, (20, 20), torch.tensor([[41, 53]]))
+    assert torch.allclose(view, torch.ones_like(view), atol=1e-5)

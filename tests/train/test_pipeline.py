@@ -13,7 +13,7 @@ import pytest
 from skimage import data
 
 from cv2_superpoint import SuperPoint
-from cv2_superpoint.checkpoint import load
+from cv2_superpoint.checkpoint import FOLDER, load
 from train.files import UserError
 from train.images import ImageStore, pack
 
@@ -69,6 +69,24 @@ def test_from_shapes_to_weights_that_load(photographs, sequences, tmp_path):
     again = _train("all", "--out", tmp_path, "--joint_fit.iterations", "4")
     assert again.returncode == 0, again.stderr
     assert "joint goes on from iteration 3" in again.stderr
+
+
+def test_the_shipped_network_widened_goes_on_to_learn(photographs, tmp_path):
+    arguments = ("--out", tmp_path, "--rounds", 1, "--model", "superpoint")
+    shipped = ("--init", "shipped", "--model", "superpoint-lite")
+    steps = [
+        ("adapt", *shipped, "--images", photographs),
+        ("widen", "--init", FOLDER / "superpoint-lite.safetensors"),
+        ("joint", "--init", tmp_path / "widened.ckpt"),
+        ("export", "--init", tmp_path / "widened.ckpt"),
+    ]
+    for stage, *rest in steps:
+        done = _train(stage, *arguments, *rest)
+        assert done.returncode == 0, done.stderr
+    assert load(tmp_path / "superpoint.safetensors").network.architecture.head_width == 256
+    said = _train("widen", *arguments)
+    assert said.returncode != 0
+    assert "needs --init" in said.stderr
 
 
 def test_an_empty_folder_is_named(tmp_path):
