@@ -1,48 +1,47 @@
 """Accuracy, invariance and speed of local features.
 
-The rooms. What all commands use::
+The rooms::
 
-    options             options that several commands have
-    datasets            sequences on disk -> images of one size and their homographies
-    photographs         those inside scikit-image's wheel, or the pictures of a folder
-    detectors           a name -> anything with detectAndCompute and defaultNorm
-    features            detector x image -> points and descriptors, cached on disk
-    metrics             keypoints, matches and a homography -> numbers; pure functions
-    tables              rows -> text and CSV
-    plots               records -> pictures
-    machine             what numbers depend on besides code and data
+    common/             what all commands use
+      options             options that several commands have
+      datasets            sequences on disk -> images of one size and their homographies
+      photographs         those inside scikit-image's wheel, or the pictures of a folder
+      detectors           a name -> anything with detectAndCompute and defaultNorm
+      features            detector x image -> points and descriptors, cached on disk
+      metrics             keypoints, matches and a homography -> numbers; pure functions
+      tables              rows -> text and CSV
+      figures             the look of a method's line; saving
+      machine             what numbers depend on besides code and data
 
-Of ``python -m benchmarks hpatches``, in the order the data flows::
+    accuracy/           ``python -m benchmarks hpatches``, in the order the data flows
+      command             options in, tables and report out
+      simulated           a set in HPatches' layout, made from photographs
+      protocol            every constant, and the presets that people quote
+      descriptor_metrics  metrics of descriptors and of the whole pipeline
+      scoring             a pair of images -> all its metrics
+      run                 methods x sequences -> a record per pair and image, in worker processes
+      summary             records -> means by split and method, as rows and text
+      results, published  everything of a run as JSON and CSV; the paper's numbers
+      gallery, plots      pairs drawn with their matches; records -> curves
+      report              results and pictures -> report.md, report.html
+      comparison          two report.json -> what changed
 
-    hpatches            the command: options in, tables and report out
-    simulated           a set in HPatches' layout, made from photographs
-    protocol            every constant, and the presets that people quote
-    descriptor_metrics  metrics of descriptors and of the whole pipeline
-    scoring             a pair of images -> all its metrics
-    accuracy            methods x sequences -> a record per pair and image, in worker processes
-    summary             records -> means by split and method, as rows and text
-    results, published  everything of a run as JSON and CSV; the paper's numbers
-    gallery             pairs drawn with their matches
-    report              results and pictures -> report.md, report.html
-    comparison          two report.json -> what changed
+    invariance/         ``python -m benchmarks rotation`` and ``scale``
+      command             options in, tables, CSV and plot out
+      views               a photograph -> the same turned or made smaller, and the homography
+      steps               methods x photographs x steps -> records -> a summary per step
+      plots               summaries -> curves
 
-Of ``python -m benchmarks rotation`` and ``scale``::
+    speed/              ``python -m benchmarks speed``, and ``pytest benchmarks --benchmark-only``
+      command             options in, tables, CSV and JSON out
+      cases               what is timed: method, size, points, threads, device, precision, batch
+      timing              cases -> times, in rounds
+      roofline            where the time of a network goes, and the least that it could take
+      memory              a case -> its peak memory, in a process of its own
+      report              times -> rows and text
+      test_speed          times of single calls, to find regressions
 
-    invariance          the commands: options in, tables, CSV and plot out
-    views               a photograph -> the same turned or made smaller, and the homography
-    steps               methods x photographs x steps -> records -> a summary per step
-
-Of ``python -m benchmarks speed``, and of ``pytest benchmarks --benchmark-only``::
-
-    speed               the command: options in, tables, CSV and JSON out
-    cases               what is timed: method, size, points, threads, device, precision, batch
-    timing              cases -> times, in rounds
-    roofline            where the time of a network goes, and the least that it could take
-    memory              a case -> its peak memory, in a process of its own
-    speed_report        times -> rows and text
-    test_speed          times of single calls, to find regressions
-
-A new method is a line in `detectors.METHODS`.
+A new method is a line in `common.detectors.METHODS`.
 
 Coordinates are (x, y) in pixels with integer coordinates at pixel centres, as in OpenCV; sizes are
 (height, width). A homography maps column vectors (x, y, 1) of image 1 to image 2.

@@ -2,7 +2,9 @@
 
 import argparse
 
-from . import hpatches, invariance, speed
+from .accuracy import command as hpatches
+from .invariance import command as invariance
+from .speed import command as speed
 
 
 def main(arguments: list[str] | None = None) -> None:

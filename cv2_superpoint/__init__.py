@@ -4,8 +4,8 @@
 >>> detector = cv2_superpoint.SuperPoint_create(1000)  # where cv2.ORB_create(1000) stood
 """
 
-from .feature2d import SuperPoint, SuperPoint_create
 from .features import Features
+from .opencv.feature2d import SuperPoint, SuperPoint_create
 
 __all__ = ["Features", "SuperPoint", "SuperPoint_create"]
 __version__ = "0.1.0"

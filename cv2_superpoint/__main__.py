@@ -1,5 +1,5 @@
 """``python -m cv2_superpoint``: the same as the command ``cv2-superpoint``."""
 
-from .cli import main
+from .apps.cli import main
 
 main()

@@ -16,19 +16,20 @@ from lightning.fabric import Fabric
 from lightning.fabric.utilities import rank_zero_only
 from torch import Tensor
 
-from cv2_superpoint.network import ARCHITECTURES, SuperPointNet
+from cv2_superpoint.model.network import ARCHITECTURES, SuperPointNet
 
-from . import checkpoints, evaluation
-from .adaptation import label_images
-from .export import export
+from .data.images import ImageStore, pack
 from .files import UserError
-from .images import ImageStore, pack
-from .loop import hardware
-from .presets import FOLDER, Settings
-from .previews import shapes_preview
-from .sheets import adaptation_preview, labels_preview, matches_preview
-from .stages import retrain, sample_views, train_joint, train_magicpoint
-from .widen import insert_batch_norm, widen
+from .labels.adaptation import label_images
+from .learn import checkpoints
+from .learn.loop import hardware
+from .learn.stages import retrain, sample_views, train_joint, train_magicpoint
+from .learn.widen import insert_batch_norm, widen
+from .report import evaluation
+from .report.export import export
+from .report.previews import adaptation_preview, labels_preview, matches_preview
+from .report.sheets import shapes_preview
+from .settings import FOLDER, Settings
 
 STAGES = ("magicpoint", "adapt", "retrain", "joint", "export")
 APART = ("widen", "shapes", "evaluate")  # no part of "all"

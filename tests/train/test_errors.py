@@ -19,7 +19,7 @@ import torch
 from skimage import data
 
 from train.__main__ import main
-from train.images import ImageStore, pack
+from train.data.images import ImageStore, pack
 
 ROOT = Path(__file__).parents[2]
 

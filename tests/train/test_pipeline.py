@@ -13,9 +13,9 @@ import pytest
 from skimage import data
 
 from cv2_superpoint import SuperPoint
-from cv2_superpoint.checkpoint import FOLDER, load
+from cv2_superpoint.model.weights import FOLDER, load
+from train.data.images import ImageStore, pack
 from train.files import UserError
-from train.images import ImageStore, pack
 
 
 @pytest.fixture(scope="module")

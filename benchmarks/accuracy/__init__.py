@@ -1,0 +1,1 @@
+"""Accuracy on image sequences in the HPatches layout."""

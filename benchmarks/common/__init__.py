@@ -1,0 +1,1 @@
+"""What every benchmark uses: images, methods, metrics, tables."""

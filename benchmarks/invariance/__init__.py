@@ -1,0 +1,1 @@
+"""Matching of photographs turned and made smaller."""

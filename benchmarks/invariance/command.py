@@ -1,0 +1,132 @@
+"""The commands ``rotation`` and ``scale``: matching of photographs turned, and shrunk."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..common.detectors import DetectionOnly, MethodError, make
+from ..common.machine import library_versions
+from ..common.options import add_methods, positive
+from ..common.photographs import BUNDLED, PhotographError, describe_photographs, read_photographs
+from ..common.tables import format_table, write_csv
+from .steps import Protocol, Summary, run_steps, summarise
+from .views import shrink, turn
+
+PROTOCOL = Protocol()
+
+ROTATION = (
+    "Photographs turned about their centre. Every view is a square cut from the middle of a larger "
+    "picture, so that none shows a border, and only the points in the circle that fits the square "
+    "count, so that all views share all of the scene that counts. "
+)
+
+SCALE = (
+    "Whole photographs against themselves made so many times smaller, by averages of areas: both "
+    "show the same scene, the smaller one with fewer pixels. "
+)
+
+MATCHING = (
+    "Strongest points by response; mutual nearest neighbours in the method's norm; homographies by "
+    f"OpenCV's RANSAC. A match is correct within {PROTOCOL.match_threshold:g} pixels, a homography "
+    f"if its corners are off by at most {PROTOCOL.corner_threshold:g} pixels on average, both in "
+    "the turned or smaller picture. Pictures: grey, resized with their ratio kept and cropped."
+)
+
+
+def add_command(commands: Any) -> None:
+    """Add both commands to the subparsers of ``python -m benchmarks``."""
+    rotation = commands.add_parser(
+        "rotation",
+        help="correct homographies of turned photographs, per angle",
+        description=ROTATION + MATCHING,
+    )
+    _add_options(rotation, "degrees", start=0, end=360, step=15)
+    rotation.set_defaults(view=lambda p, degrees: turn(p, degrees, PROTOCOL.rotation_size))
+    scale = commands.add_parser(
+        "scale",
+        help="correct homographies of photographs made smaller, per factor",
+        description=SCALE + MATCHING,
+    )
+    _add_options(scale, "times smaller", start=1, end=4, step=0.5)
+    scale.set_defaults(view=lambda p, factor: shrink(p, factor, PROTOCOL.scale_size))
+
+
+def _add_options(
+    parser: argparse.ArgumentParser, unit: str, start: float, end: float, step: float
+) -> None:
+    add, name = parser.add_argument, parser.prog.split()[-1]
+    add(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help=f"a folder of pictures (default: {len(BUNDLED)} photographs inside scikit-image)",
+    )
+    add("--limit", type=positive, metavar="N", help="at most so many pictures")
+    add_methods(parser, "ORB", "SIFT", "SuperPoint")
+    add("--step", type=float, default=step, help=f"default: {step:g}")
+    add("--to", type=float, default=end, help=f"the last step; default: {end:g}")
+    add("--out", type=Path, metavar="DIR", help=f"write {name}.csv, {name}_pairs.csv, {name}.png")
+    parser.set_defaults(run=run, fail=parser.error, name=name, unit=unit, start=start)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure what the options name, and print and write it.
+
+    Raises
+    ------
+    SystemExit
+        With a message, for unusable pictures, methods or steps.
+    """
+    if options.out:
+        from . import plots  # needs matplotlib; if it is missing, say so before the work
+    if options.step <= 0 or options.to < options.start:
+        options.fail(f"--step must be above 0, and --to at least {options.start:g}")
+    # The last step counts although steps such as 0.1 have no exact sum.
+    steps = np.arange(options.start, options.to + options.step / 1000, options.step).tolist()
+    try:
+        methods = {name: make(name, PROTOCOL.points) for name in options.methods}
+        photographs = read_photographs(options.data, options.limit)
+    except (PhotographError, MethodError) as error:
+        options.fail(str(error))
+    for name, detector in methods.items():
+        if isinstance(detector, DetectionOnly):
+            options.fail(f"{name} only detects: it has no descriptors to match")
+    records = run_steps(methods, photographs, steps, options.view, PROTOCOL)
+    summaries = summarise(records, PROTOCOL)
+    print(describe_photographs(options.data, len(photographs)))
+    settings = {**asdict(PROTOCOL), **library_versions()}
+    print("; ".join(f"{name} {value}" for name, value in settings.items()), end="\n\n")
+    print(format_summaries(summaries, options.unit))
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_csv(options.out / f"{options.name}.csv", [asdict(s) for s in summaries])
+        write_csv(options.out / f"{options.name}_pairs.csv", [asdict(r) for r in records])
+        picture = plots.curves_over_steps(summaries, options.unit)
+        (options.out / f"{options.name}.png").write_bytes(picture)
+
+
+def format_summaries(summaries: Sequence[Summary], unit: str) -> str:
+    """Lay out three tables: a row per method, a column per step, and the mean over the steps."""
+    methods = list(dict.fromkeys(s.method for s in summaries))
+
+    def table(title: str, value: Callable[[Summary], float], form: str, mean_form: str) -> str:
+        rows = []
+        for method in methods:
+            same = [s for s in summaries if s.method == method]
+            cells = {f"{s.step:g}": format(value(s), form) for s in same}
+            mean = format(np.mean([value(s) for s in same]), mean_form)
+            rows.append({unit: method} | cells | {"mean": mean})
+        return f"{title}\n{format_table(rows)}"
+
+    count = summaries[0].photographs
+    return "\n\n".join(
+        [
+            table(f"Correct homographies, of {count}", lambda s: s.homographies, "d", ".1f"),
+            table("Share of matches that are correct", lambda s: s.correct_share, ".2f", ".2f"),
+            table("Correct matches (median)", lambda s: s.correct_matches, ".0f", ".0f"),
+        ]
+    )

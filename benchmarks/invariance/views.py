@@ -1,0 +1,70 @@
+"""A photograph turned or made smaller, with the homography that did it."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..common.datasets import Image, fit
+
+
+@dataclass(frozen=True)
+class View:
+    """A photograph seen anew.
+
+    Attributes
+    ----------
+    image : (H, W) uint8 array
+    homography : (3, 3) float64 array
+        From the view at step 0 to this one, in pixels.
+    radius : float
+        Only points so many pixels around the centre count.
+    """
+
+    image: Image
+    homography: NDArray[np.float64]
+    radius: float = float("inf")
+
+
+def turn(photograph: Image, degrees: float, size: tuple[int, int]) -> View:
+    """Turn a photograph counter-clockwise about its centre.
+
+    Parameters
+    ----------
+    photograph : (H, W) uint8 array
+    degrees : float
+    size : tuple of int
+        (height, width) of the view, equal. It is cut from a square that is wide enough for every
+        angle, so that only pixels of the photograph are seen.
+    """
+    side = size[0]
+    margin = 4  # of the interpolation
+    large = int(np.ceil(side * 2**0.5)) + 2 * margin
+    large += (large - side) % 2  # so that an unturned view falls on whole pixels
+    canvas, _ = fit(photograph, (large, large))
+    middle, centre = (large - 1) / 2, (side - 1) / 2
+    # The last column moves the middle of the canvas to the centre of the view.
+    to_view = np.eye(3)
+    to_view[:2] = cv2.getRotationMatrix2D((middle, middle), degrees, 1)
+    to_view[:2, 2] += centre - middle
+    image = cv2.warpAffine(canvas, to_view[:2], (side, side), flags=cv2.INTER_CUBIC)
+    turned = np.eye(3)
+    turned[:2] = cv2.getRotationMatrix2D((centre, centre), degrees, 1)
+    return View(np.asarray(image, np.uint8), turned, radius=side / 2)
+
+
+def shrink(photograph: Image, factor: float, size: tuple[int, int]) -> View:
+    """Make a photograph smaller.
+
+    Parameters
+    ----------
+    photograph : (H, W) uint8 array
+    factor : float
+        1 or more.
+    size : tuple of int
+        (height, width) to which the photograph is brought first.
+    """
+    whole, _ = fit(photograph, size)
+    small, homography = fit(whole, (round(size[0] / factor), round(size[1] / factor)))
+    return View(small, homography)

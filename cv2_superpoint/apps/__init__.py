@@ -1,0 +1,1 @@
+"""What is built on the feature: command line, matching, tracking, drawing."""

@@ -1,0 +1,1 @@
+"""The network, what its outputs mean, and its weights. Knows no OpenCV."""

@@ -1,0 +1,1 @@
+"""The face of OpenCV: the only rooms that know ``cv2.KeyPoint``."""

@@ -1,0 +1,378 @@
+"""The ``cv2.Feature2D`` face of SuperPoint: OpenCV's calls, arguments, results and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from ..extract.extractor import PRECISIONS, Extractor, pick_device
+from ..features import Features
+from ..model import weights as checkpoint
+from ..model.network import ARCHITECTURES
+from ..model.weights import Checkpoint
+from ..settings import DetectionSettings
+from .arguments import grey_image, is_batch, keypoint_list, keypoint_mask, opencv_call
+from .conversion import Descriptors, KeyPoints, inside_image, return_descriptors, to_keypoints
+from .errors import bad_argument
+from .parameters import Parameters
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the weights of an object come from: enough to make it again elsewhere."""
+
+    model: str | None  # a name that ships, or None
+    weights: bytes | None  # the contents of a file, if they do not ship
+    device: str | torch.device | None
+    precision: str
+
+    def load(self) -> Checkpoint:
+        if self.weights is not None:
+            return checkpoint.deserialise(self.weights)
+        assert self.model is not None
+        return checkpoint.load_shipped(self.model)
+
+
+class SuperPoint(Parameters):
+    """SuperPoint features with the face of a ``cv2.Feature2D``.
+
+    Where OpenCV code says ``cv2.ORB_create(1000)``, say ``SuperPoint_create(1000)``; descriptors
+    are float, so match them with ``cv2.NORM_L2`` (:meth:`defaultNorm`). Coordinates are
+    OpenCV's: pixels ``(x, y)``, integer at pixel centres.
+
+    Not a subclass of ``cv2.Feature2D``: OpenCV's bindings crash on Python subclasses of it.
+
+    Parameters
+    ----------
+    nfeatures
+        At most this many keypoints, the strongest; 0 or less: all.
+    scaleFactor, nlevels
+        Image pyramid: level i is ``scaleFactor ** i`` times smaller. One level by default.
+    edgeThreshold
+        Width of the border without keypoints, in pixels of each level.
+    scoreThreshold
+        Only probabilities above it make a keypoint, 0..1.
+    nmsRadius
+        Only the strongest keypoint within so many pixels of each level, in both x and y.
+    model
+        ``"superpoint-lite"``, ``"superpoint"`` or ``"superpoint-paper"``; by default the most
+        accurate of those that ship.
+    weights
+        A file of weights instead: our safetensors, or a SuperPoint state_dict in the layout of
+        Magic Leap, rpautrat or Hugging Face transformers.
+    device
+        Such as ``"cpu"`` or ``"cuda:1"``; by default CUDA, else MPS, else the CPU.
+    precision
+        ``"float32"``, ``"bfloat16"`` or ``"float16"``: the arithmetic of the convolutions.
+        (PyTorch may compute float32 convolutions in TF32 on CUDA.)
+
+    Raises
+    ------
+    cv2.error
+        For a value that is out of range, weights that cannot be loaded, a device that is missing.
+
+    Notes
+    -----
+    DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection and
+    Description", arXiv:1712.07629.
+    """
+
+    def __init__(
+        self,
+        nfeatures: int = 500,
+        scaleFactor: float = 1.2,
+        nlevels: int = 1,
+        *,
+        edgeThreshold: int = 4,
+        scoreThreshold: float = 0.005,
+        nmsRadius: int = 4,
+        model: str | None = None,
+        weights: str | Path | None = None,
+        device: str | torch.device | None = None,
+        precision: str = "float32",
+    ) -> None:
+        function = "SuperPoint_create"
+        for name, value, kinds in (
+            ("precision", precision, str),
+            ("model", model, (str, NoneType)),
+            ("device", device, (str, torch.device, NoneType)),
+            ("weights", weights, (str, Path, NoneType)),
+        ):
+            if not isinstance(value, kinds):
+                raise bad_argument(function, f"{name} has a wrong type: {value!r}")
+        if precision not in PRECISIONS:
+            wanted = ", ".join(PRECISIONS)
+            raise bad_argument(function, f"precision must be one of {wanted}, not {precision!r}")
+        if model is not None and model not in ARCHITECTURES:
+            wanted = ", ".join(ARCHITECTURES)
+            raise bad_argument(function, f"model must be one of {wanted}, not {model!r}")
+        try:
+            if weights is None:
+                shipped = model or checkpoint.DEFAULT_MODEL
+                loaded = checkpoint.load_shipped(shipped)
+                source = _Source(shipped, None, device, precision)
+            else:
+                loaded = checkpoint.load(weights)
+                source = _Source(None, checkpoint.serialise(loaded), device, precision)
+        except (OSError, ValueError) as error:
+            raise bad_argument(function, str(error)) from error
+        if model is not None:
+            # A model is its sizes; where it normalises is a matter of how it was trained.
+            wanted_shape, got_shape = (
+                replace(a, norm="none", norm_eps=1e-5)
+                for a in (ARCHITECTURES[model], loaded.network.architecture)
+            )
+            if got_shape != wanted_shape:
+                raise bad_argument(function, f"{weights} is no {model!r}: it is {got_shape}")
+        self._settings = DetectionSettings()
+        self._set(
+            function,
+            nfeatures=nfeatures,
+            scale_factor=scaleFactor,
+            nlevels=nlevels,
+            edge_threshold=edgeThreshold,
+            score_threshold=scoreThreshold,
+            nms_radius=nmsRadius,
+        )
+        self._open(source, loaded)
+
+    def _open(self, source: _Source, loaded: Checkpoint) -> None:
+        self._source = source
+        try:
+            device = pick_device(source.device)
+        except ValueError as error:
+            raise bad_argument("SuperPoint_create", str(error)) from error
+        self._extractor = Extractor(loaded.network, device, source.precision)
+
+    @classmethod
+    def create(cls, *args: Any, **kwargs: Any) -> SuperPoint:
+        """Make a :class:`SuperPoint`, as ``cv2.ORB.create`` makes an ORB; same arguments."""
+        return cls(*args, **kwargs)
+
+    # Detection and description ---------------------------------------------------------------
+
+    @opencv_call
+    def detect(self, image: Any, mask: Any = None) -> KeyPoints | tuple[KeyPoints, ...]:
+        """Detect keypoints.
+
+        Parameters
+        ----------
+        image
+            uint8 grey, BGR or BGRA, as array or ``cv2.UMat``; or a list of images.
+        mask
+            uint8 or bool of the image's size, non-zero where keypoints may lie; or a list.
+
+        Returns
+        -------
+        tuple of cv2.KeyPoint
+            The strongest first; for a list of images a tuple of such tuples.
+
+        Raises
+        ------
+        cv2.error
+            For an image or mask of a wrong type or size.
+        """
+        if is_batch(image):
+            found = self._detect(image, mask, "detect", describe=False)
+            return tuple(to_keypoints(features) for features in found)
+        return to_keypoints(self._detect([image], [mask], "detect", describe=False)[0])
+
+    @opencv_call
+    def compute(self, image: Any, keypoints: Any, descriptors: Any = None) -> tuple[Any, Any]:
+        """Describe given keypoints, whoever found them.
+
+        Parameters
+        ----------
+        image
+            As for :meth:`detect`; or a list of images.
+        keypoints
+            Sequence of ``cv2.KeyPoint``; or a list of sequences.
+        descriptors
+            Array to write into if it fits.
+
+        Returns
+        -------
+        keypoints : tuple of cv2.KeyPoint
+            Those inside the image, in their order, with all fields kept.
+        descriptors : ndarray, cv2.UMat or None
+            ``(N, 256)`` float32 of unit norm, one row each; UMat if the image is one.
+
+        Raises
+        ------
+        cv2.error
+            For an image or keypoints of a wrong type.
+        """
+        if not is_batch(image):
+            (kept,), (rows,) = self._compute([image], [keypoints])
+            return kept, return_descriptors(rows, image, descriptors, "compute")
+        if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
+            raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
+        kept_of, rows_of = self._compute(image, keypoints)
+        outputs = zip(rows_of, image, strict=True)
+        return tuple(kept_of), tuple(
+            return_descriptors(rows, i, None, "compute") for rows, i in outputs
+        )
+
+    @opencv_call
+    def detectAndCompute(
+        self, image: Any, mask: Any, descriptors: Any = None, useProvidedKeypoints: bool = False
+    ) -> tuple[KeyPoints, Any]:
+        """Detect keypoints and describe them, in one pass of the network.
+
+        Parameters
+        ----------
+        image
+            uint8 grey, BGR or BGRA, as array or ``cv2.UMat``.
+        mask
+            As for :meth:`detect`, or None.
+        descriptors
+            Array to write into if it fits.
+        useProvidedKeypoints
+            Must be False: Python has no way to provide them here. Use :meth:`compute`.
+
+        Returns
+        -------
+        keypoints : tuple of cv2.KeyPoint
+            The strongest first.
+        descriptors : ndarray, cv2.UMat or None
+            ``(N, 256)`` float32 of unit norm; UMat if the image is one; None without keypoints.
+
+        Raises
+        ------
+        cv2.error
+            For an image or mask of a wrong type or size.
+        """
+        if useProvidedKeypoints:
+            raise bad_argument(
+                "detectAndCompute", "from Python no keypoints can be provided; use compute()"
+            )
+        if is_batch(image):
+            raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
+        features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
+        rows = features.descriptors if len(features) else None
+        return to_keypoints(features), return_descriptors(
+            rows, image, descriptors, "detectAndCompute"
+        )
+
+    def extract(self, image: Any, mask: Any = None) -> Features | list[Features]:
+        """Detect and describe, into plain arrays instead of ``cv2.KeyPoint``.
+
+        Parameters
+        ----------
+        image, mask
+            As for :meth:`detect`; a list of images makes a batch.
+
+        Returns
+        -------
+        Features or list of Features
+            One per image.
+
+        Raises
+        ------
+        cv2.error
+            For an image or mask of a wrong type or size.
+        """
+        if is_batch(image):
+            return self._detect(image, mask, "extract", describe=True)
+        return self._detect([image], [mask], "extract", describe=True)[0]
+
+    def _detect(
+        self, images: Sequence[Any], masks: Any, function: str, describe: bool
+    ) -> list[Features]:
+        settings = self._settings  # one look: another thread may set it meanwhile
+        if masks is None or (is_batch(masks) and not masks):
+            masks = [None] * len(images)
+        if not is_batch(masks) or len(masks) != len(images):
+            raise bad_argument(function, "as many masks are wanted as images")
+        grey = [grey_image(image, function) for image in images]
+        allowed = [
+            None if image is None else keypoint_mask(mask, image.shape, function)
+            for image, mask in zip(grey, masks, strict=True)
+        ]
+        present = [i for i, image in enumerate(grey) if image is not None]
+        found = self._extractor.detect(
+            [image for image in grey if image is not None],
+            [allowed[i] for i in present],
+            settings,
+            describe,
+        )
+        by_image = dict(zip(present, found, strict=True))
+        return [by_image[i] if i in by_image else self._no_features() for i in range(len(grey))]
+
+    def _no_features(self) -> Features:
+        score, size, angle = np.zeros((3, 0), np.float32)
+        rows = np.zeros((0, self.descriptorSize()), np.float32)
+        return Features(
+            np.zeros((0, 2), np.float32), score, size, angle, np.zeros(0, np.int32), rows
+        )
+
+    def _compute(
+        self, images: Sequence[Any], keypoints: Sequence[Any]
+    ) -> tuple[list[KeyPoints], list[Descriptors | None]]:
+        settings = self._settings
+        kept: list[KeyPoints] = []
+        grey = [grey_image(image, "compute") for image in images]
+        for image, points in zip(grey, keypoints, strict=True):
+            given = keypoint_list(points, "compute")
+            kept.append(() if image is None else inside_image(given, image.shape))
+        present = [i for i, points in enumerate(kept) if points]
+        found = self._extractor.describe(
+            [image for i, image in enumerate(grey) if image is not None and kept[i]],
+            [np.array([p.pt for p in kept[i]], np.float32) for i in present],
+            [np.array([p.octave for p in kept[i]], np.int32) for i in present],
+            settings,
+        )
+        rows = dict(zip(present, found, strict=True))
+        return kept, [rows.get(i) for i in range(len(kept))]
+
+    # What OpenCV's matchers and generic code ask -----------------------------------------------
+
+    def descriptorSize(self) -> int:
+        """Return the number of columns of descriptors."""
+        return self._extractor.network.architecture.descriptor_dim
+
+    def descriptorType(self) -> int:
+        """Return the type of descriptors, ``cv2.CV_32F``."""
+        return int(cv2.CV_32F)
+
+    def defaultNorm(self) -> int:
+        """Return the norm to match descriptors with, ``cv2.NORM_L2``."""
+        return int(cv2.NORM_L2)
+
+    def empty(self) -> bool:
+        """Return False: there always is a network."""
+        return False
+
+    def getDefaultName(self) -> str:
+        """Return ``"Feature2D.SuperPoint"``."""
+        return self._NAME
+
+    def clear(self) -> None:
+        """Do nothing, as OpenCV's own features: nothing is kept between calls."""
+
+    def __repr__(self) -> str:
+        model = self._source.model or "weights from a file"
+        return f"<SuperPoint {model} on {self._extractor.device}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by reference to weights that ship, and by value of others."""
+        return _restore, (type(self), self._source, self._settings)
+
+
+def _restore(cls: type[SuperPoint], source: _Source, settings: DetectionSettings) -> SuperPoint:
+    restored = cls.__new__(cls)
+    restored._settings = settings
+    restored._open(source, source.load())
+    return restored
+
+
+def SuperPoint_create(*args: Any, **kwargs: Any) -> SuperPoint:
+    """Make a :class:`SuperPoint`, as ``cv2.ORB_create`` makes an ORB; same arguments."""
+    return SuperPoint(*args, **kwargs)

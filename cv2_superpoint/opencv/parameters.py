@@ -1,0 +1,172 @@
+"""Parameters of detection in OpenCV's manner: getters, setters, FileStorage."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from threading import Lock
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..settings import DetectionSettings
+from . import storage
+from .arguments import opencv_call
+from .errors import bad_argument
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    name: str  # as OpenCV spells it
+    kind: type[int] | type[float]
+    low: float
+    high: float
+
+
+_INT_MAX = (1 << 31) - 1
+
+_PARAMETERS = {
+    "nfeatures": _Parameter("nfeatures", int, -_INT_MAX - 1, _INT_MAX),
+    "scale_factor": _Parameter("scaleFactor", float, 1.0, 16.0),
+    "nlevels": _Parameter("nlevels", int, 1, 64),
+    "edge_threshold": _Parameter("edgeThreshold", int, 0, 1 << 30),
+    "score_threshold": _Parameter("scoreThreshold", float, 0.0, 1.0),
+    "nms_radius": _Parameter("nmsRadius", int, 0, 1 << 15),
+}
+"""By the fields of DetectionSettings."""
+
+_SETTING = Lock()  # so that two threads which set two parameters lose neither
+
+
+class Parameters:
+    """What may be set after creation. Settings are replaced, never changed, for threads' sake."""
+
+    _NAME = "Feature2D.SuperPoint"
+    _settings: DetectionSettings
+
+    def _set(self, function: str, **values: Any) -> None:
+        """Replace settings, by the names of DetectionSettings, after checking them."""
+        for field, value in values.items():
+            parameter = _PARAMETERS[field]
+            name, kind = parameter.name, parameter.kind
+            number = int | np.integer if kind is int else int | float | np.number
+            if isinstance(value, bool) or not isinstance(value, number):
+                got = f"{type(value).__name__} {value!r}"
+                raise bad_argument(function, f"{name} must be of type {kind.__name__}, not {got}")
+            if not parameter.low <= value <= parameter.high:  # also false for NaN
+                wanted = f"from {parameter.low} to {parameter.high}"
+                message = f"{name} must be {wanted}, not {value}"
+                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+            values[field] = kind(value)
+        with _SETTING:
+            settings = replace(self._settings, **values)
+            if settings.nlevels > 1 and settings.scale_factor == 1:
+                message = "scaleFactor must be above 1 for more than one level"
+                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+            self._settings = settings
+
+    def getMaxFeatures(self) -> int:
+        """Return the largest number of keypoints; 0 or less: no limit."""
+        return self._settings.nfeatures
+
+    def setMaxFeatures(self, maxFeatures: int) -> None:
+        """Set the largest number of keypoints; 0 or less: no limit."""
+        self._set("setMaxFeatures", nfeatures=maxFeatures)
+
+    def getScaleFactor(self) -> float:
+        """Return the ratio between the levels of the image pyramid."""
+        return self._settings.scale_factor
+
+    def setScaleFactor(self, scaleFactor: float) -> None:
+        """Set the ratio between the levels of the image pyramid."""
+        self._set("setScaleFactor", scale_factor=scaleFactor)
+
+    def getNLevels(self) -> int:
+        """Return the number of levels of the image pyramid."""
+        return self._settings.nlevels
+
+    def setNLevels(self, nlevels: int) -> None:
+        """Set the number of levels of the image pyramid."""
+        self._set("setNLevels", nlevels=nlevels)
+
+    def getEdgeThreshold(self) -> int:
+        """Return the width in pixels of the border without keypoints."""
+        return self._settings.edge_threshold
+
+    def setEdgeThreshold(self, edgeThreshold: int) -> None:
+        """Set the width in pixels of the border without keypoints."""
+        self._set("setEdgeThreshold", edge_threshold=edgeThreshold)
+
+    def getScoreThreshold(self) -> float:
+        """Return the least probability of a keypoint."""
+        return self._settings.score_threshold
+
+    def setScoreThreshold(self, scoreThreshold: float) -> None:
+        """Set the least probability of a keypoint, 0..1."""
+        self._set("setScoreThreshold", score_threshold=scoreThreshold)
+
+    def getNMSRadius(self) -> int:
+        """Return the radius in pixels within which only the strongest keypoint is kept."""
+        return self._settings.nms_radius
+
+    def setNMSRadius(self, nmsRadius: int) -> None:
+        """Set the radius in pixels within which only the strongest keypoint is kept."""
+        self._set("setNMSRadius", nms_radius=nmsRadius)
+
+    @opencv_call
+    def write(self, fileName: Any, name: str | None = None) -> None:
+        """Write the parameters (not the weights).
+
+        Parameters
+        ----------
+        fileName
+            A YAML, XML or JSON file; or an open ``cv2.FileStorage``.
+        name
+            Of the node in an open storage; by default the fields go to where it stands.
+
+        Raises
+        ------
+        cv2.error
+            If the file cannot be written.
+        """
+        storage.write(fileName, name, self._fields(), "write")
+
+    @opencv_call
+    def save(self, filename: Any) -> None:
+        """Write the parameters (not the weights) to a YAML, XML or JSON file.
+
+        Raises
+        ------
+        cv2.error
+            If the file cannot be written.
+        """
+        storage.write(filename, None, self._fields(), "save")
+
+    @opencv_call
+    def read(self, fileName: Any) -> None:
+        """Take over the parameters that :meth:`write` or :meth:`save` wrote.
+
+        Parameters
+        ----------
+        fileName
+            A file; or a ``cv2.FileNode`` of an open storage.
+
+        Raises
+        ------
+        cv2.error
+            If there is nothing to read, or a value is out of range; then nothing changes.
+        """
+        found = storage.read(fileName)
+        written_by = found.pop("name", self._NAME)
+        if written_by != self._NAME:
+            raise bad_argument("read", f"these are parameters of {written_by}, not {self._NAME}")
+        fields = {parameter.name: field for field, parameter in _PARAMETERS.items()}
+        known = {fields[name]: value for name, value in found.items() if name in fields}
+        if not known:
+            raise bad_argument("read", f"{fileName} holds no parameters of SuperPoint")
+        self._set("read", **known)
+
+    def _fields(self) -> dict[str, str | int | float]:
+        """Return what is stored, by OpenCV's names."""
+        values = asdict(self._settings)
+        return {"name": self._NAME, **{_PARAMETERS[k].name: v for k, v in values.items()}}

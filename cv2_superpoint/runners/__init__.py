@@ -1,0 +1,1 @@
+"""Pixels in, logits and descriptors out: equal results at different speeds."""

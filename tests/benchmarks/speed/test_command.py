@@ -1,0 +1,353 @@
+"""Timing: the grid, the measurements on small images, the report, and the pytest-benchmark file."""
+
+import argparse
+import csv
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.common import detectors
+from benchmarks.speed import cases, memory, roofline, timing
+from benchmarks.speed import command as speed
+from benchmarks.speed import report as speed_report
+from benchmarks.speed.cases import Case
+from cv2_superpoint.extract.extractor import PRECISIONS
+from cv2_superpoint.model.network import ARCHITECTURES, Architecture
+from cv2_superpoint.model.weights import deserialise
+
+ROOT = Path(__file__).parents[3]
+SMALL = (64, 96)
+LITE = Case("SuperPoint-lite", SMALL, 50, 1, "cpu", "float32")
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Leave the threads as they were."""
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    yield
+    cv2.setNumThreads(before[0])
+    torch.set_num_threads(before[1])
+
+
+@pytest.fixture
+def images() -> list[np.ndarray]:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 8, 12), np.uint8)
+    return [cv2.resize(n, SMALL[::-1], interpolation=cv2.INTER_NEAREST) for n in noise]
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    speed.add_command(parser.add_subparsers(required=True))
+    return parser.parse_args(["speed", *arguments])
+
+
+def test_default_grid() -> None:
+    grid = speed.list_cases(parse("--device", "cpu", "--threads", "2"))
+    assert [c.size for c in grid[::5]] == [(240, 320), (480, 640), (720, 1280), (1080, 1920)]
+    assert grid[:5] == [
+        Case("ORB", (240, 320), 1000, 2),
+        Case("SIFT", (240, 320), 1000, 2),
+        Case("AKAZE", (240, 320), 1000, 2),
+        Case("SuperPoint-full", (240, 320), 1000, 2, "cpu", "float32"),
+        Case("SuperPoint-lite", (240, 320), 1000, 2, "cpu", "float32"),
+    ]
+
+
+def test_full_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "count_cores", lambda: 8)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    grid = speed.list_cases(parse("--full"))
+    assert len(set(grid)) == len(grid)
+    assert {c.points for c in grid} == {500, 1000, 2000}
+    on_cpu = [c for c in grid if c.method == "SuperPoint-full" and c.device == "cpu"]
+    assert {(c.threads, c.precision, c.batch) for c in on_cpu} == {
+        (threads, "float32", batch) for threads in (1, 2, 8) for batch in (1, 8, 32)
+    }
+    on_gpu = [c for c in grid if c.method == "SuperPoint-full" and c.device == "cuda"]
+    assert {(c.threads, c.precision, c.batch) for c in on_gpu} == {
+        (8, precision, batch)
+        for precision in ("float32", "float16", "bfloat16")
+        for batch in (1, 8, 32)
+    }
+
+
+def test_methods_with_settings_of_their_own_are_named_by_where_they_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    options = parse("--methods", "ORB", "SuperPoint-pyramid", "--sizes", "96x64", "--threads", "1")
+    assert [c.device for c in speed.list_cases(options)] == ["cpu", "cuda"]
+
+
+def test_names_of_precisions_and_networks() -> None:
+    assert tuple(PRECISIONS) == cases.PRECISIONS
+    assert set(cases.NETWORKS) <= set(detectors.METHODS)
+    assert set(cases.NETWORKS.values()) <= set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--sizes", "640"], ["--sizes", "0x9"], ["--points", "-1"], ["--batches", "x"]]
+)
+def test_bad_arguments(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(*arguments)
+    assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("method", list(cases.NETWORKS))
+def test_network_has_the_named_architecture(method: str) -> None:
+    model = cases.NETWORKS[method]
+    detector = cases.make(Case(method, SMALL, 50, 1, "cpu", "float32"))
+    assert detector.getMaxFeatures() == 50
+    # Random weights are taken from a file; the model of a shipped one is in its name.
+    assert ("from a file" in repr(detector)) == (not cases.ships(model))
+
+
+def test_random_weights_are_the_same_each_time_and_leave_the_generator_alone() -> None:
+    before = torch.get_rng_state()
+    first, second = (
+        deserialise(cases.random_weights("superpoint-lite")).network.state_dict() for _ in range(2)
+    )
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert first["encoder.3.1.conv.weight"].std() > 0
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_rounds_go_on_through_the_images(images: list[np.ndarray]) -> None:
+    first, second = cases.choose(images, 2, 0), cases.choose(images, 2, 1)
+    assert [id(i) for i in first + second] == [id(images[i]) for i in (0, 1, 2, 0)]
+
+
+def test_measure(images: list[np.ndarray]) -> None:
+    same = [Case("ORB", SMALL, 50, 1), LITE]
+    batch = Case("SuperPoint-lite", SMALL, 50, 1, "cpu", "float32", batch=4)
+    results = timing.measure([*same, batch], images, rounds=2)
+    assert [r.case for r in results] == [*same, batch]
+    for result in results:
+        assert len(result.times) == 2
+        assert min(result.times) > 0
+        assert result.device_times == []
+    assert results[0].stages == {}
+    for result in results[1:]:
+        assert 0 < result.keypoints <= 50
+        assert list(result.stages) == ["read-in", "network", "detection", "KeyPoints"]
+        assert min(result.stages.values()) > 0
+
+
+def test_calls_are_interleaved(images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    order = []
+
+    def detect(detector: str, images: list[np.ndarray]) -> int:
+        order.append(detector)
+        return 1
+
+    monkeypatch.setattr(timing, "make", lambda case: case.method)
+    monkeypatch.setattr(timing, "detect", detect)
+    timing.measure([Case("a", SMALL, 9, 1), Case("b", SMALL, 9, 1)], images, rounds=2)
+    assert order == ["a", "b"] * (timing.WARM_UP_ROUNDS + 2)
+
+
+class SlowLayer(torch.nn.Sequential):
+    def forward(self, x: float) -> float:
+        time.sleep(0.05)
+        return x
+
+
+class SlowDetector:
+    """Sleeps for 20 ms, then for 100 ms in a network of two layers, then for 30 ms."""
+
+    def extract(self, images: list[np.ndarray]) -> list[tuple[()]]:
+        time.sleep(0.02)
+        for _ in range(2):
+            SlowLayer(torch.nn.Identity())(0.0)
+        time.sleep(0.03)
+        return []
+
+
+def test_stages_of_known_length(images: list[np.ndarray]) -> None:
+    stages = roofline.time_stages(SlowDetector(), images[:2], "cpu")
+    assert stages["read-in"] >= 10  # per image of two
+    assert stages["network"] >= 50
+    assert stages["detection"] >= 15
+    assert stages["KeyPoints"] < stages["detection"]
+
+
+def test_operations_by_hand() -> None:
+    def convolutions(a: Architecture, height: int, width: int) -> int:
+        strides = (a.stem_stride, 2, 4, 8)
+        total, channels = 0, a.stem_stride**2
+        for out, stride in zip(a.widths, strides, strict=True):
+            total += 2 * 9 * height * width // stride**2 * (channels * out + out * out)
+            channels = out
+        # A map of details per resolution: stride**2 channels of 1 / stride**2 of the pixels.
+        detailed = dict(zip(strides, a.widths[: a.detail_stages], strict=False))
+        total += 2 * 9 * height * width * sum(detailed.values())
+        heads = 2 * 9 * channels * a.head_width + a.head_width * (65 + a.descriptor_dim)
+        return total + 2 * height * width // 64 * heads
+
+    for model, architecture in ARCHITECTURES.items():
+        expected = convolutions(architecture, 48, 64)
+        # 41 x 58 is padded to whole cells.
+        assert roofline.count_operations(model, (41, 58)) == expected
+
+
+def test_multiplication_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "PRODUCTS", 1)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.ones(8, 8))
+    seconds = iter([1.0, 3.0])
+    monkeypatch.setattr(roofline, "mark", lambda device: next(seconds))
+    uncached = roofline.multiplication_rate.__wrapped__
+    assert uncached("cpu", "float32", 1) == pytest.approx(2 * 2048**3 / 2)
+
+
+def test_peak_memory_is_that_of_the_process_alone(images: list[np.ndarray]) -> None:
+    ours = np.ones(2**28, np.uint8)  # 256 MiB here must not count there
+    peak = memory.peak_memory(Case("ORB", SMALL, 50, 1), images)
+    assert 10 < peak < 256
+    assert memory.peak_memory(LITE, images) > peak + 50  # PyTorch
+    assert len(ours)
+
+
+def result(method: str, *times: float, **fields: object) -> timing.Result:
+    case = Case(method, (480, 640), 1000, 1, **fields)
+    stages = dict.fromkeys(roofline.STAGES, 10.0) if method in cases.NETWORKS else {}
+    return timing.Result(case, 500, list(times), [], stages)
+
+
+def test_report_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roofline, "multiplication_rate", lambda *_: 1e12)
+    monkeypatch.setattr(speed_report, "ships", lambda model: model == "superpoint-lite")
+    results = [
+        result("ORB", 1.0, 2.0, 3.0),
+        result("SIFT", 8.0, 8.0, 8.0),
+        result("SuperPoint-full", 40.0, 10.0, 20.0, precision="float32"),
+        result("SuperPoint-lite", 4.0, 4.0, 4.0, precision="float32", batch=8),
+    ]
+    rows = [speed_report.describe(r, results, 100.0) for r in results]
+    assert [r["ms"] for r in rows] == [2, 8, 20, 4]
+    assert [r["times_ORB"] for r in rows] == [1, 4, 10, 2]
+    assert [r["times_SIFT"] for r in rows] == [0.25, 1, 2.5, 0.5]
+    assert (rows[2]["ms_quartile_1"], rows[2]["ms_quartile_3"]) == (15, 30)
+    assert [r["weights"] for r in rows] == [None, None, "random", "shipped"]
+    operations = roofline.count_operations("superpoint", (480, 640))
+    assert rows[2]["ms_network_bound"] == pytest.approx(operations / 1e9)
+    assert rows[0]["ms_network_bound"] is None
+
+    glance, full, stages = speed_report.format_results(rows).split("\n\n")
+    assert [line.split()[-3:] for line in glance.splitlines()[2:]] == [
+        ["2.0", "1.0", "0.2"],
+        ["8.0", "4.0", "1.0"],
+        ["20.0", "10.0", "2.5"],
+        ["4.0", "2.0", "0.5"],
+    ]
+    assert "SuperPoint-full (random weights) cpu float32" in glance
+    assert "SuperPoint-lite cpu float32 x8" in glance
+    assert "15.0..30.0" in full
+    share = rows[2]["ms_network_bound"] / 10
+    assert stages.splitlines()[3].endswith(f"{share:.0%}")
+    assert len(stages.splitlines()) == 5
+
+
+def test_ratios_need_the_same_size_points_and_threads() -> None:
+    orb = result("ORB", 2.0)
+    other = timing.Result(Case("SIFT", (480, 640), 500, 1), 1, [4.0], [], {})
+    row = speed_report.describe(other, [orb, other], 1.0)
+    assert row["times_ORB"] is None
+    assert row["times_SIFT"] == 1
+
+
+def test_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "peak_memory", lambda *_: 12.0)
+    monkeypatch.setattr(roofline, "multiplication_rate", lambda *_: 1e12)
+    options = parse(
+        *("--methods", "ORB", "SuperPoint-lite", "--sizes", "96x64", "--points", "50"),
+        *("--threads", "1", "--device", "cpu", "--repeats", "2", "--out", str(tmp_path / "out")),
+    )
+    options.run(options)
+    printed = capsys.readouterr().out
+    assert f"OpenCV: {cv2.__version__}" in printed
+    assert "RANDOM" not in printed
+    assert "50 points, 1 threads: ms per image, x ORB, x SIFT" in printed
+    with (tmp_path / "out" / "speed.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows] == ["ORB", "SuperPoint-lite"]
+    assert [row["peak_MiB"] for row in rows] == ["12.0", "12.0"]
+    assert rows[0]["times_SIFT"] == ""
+    report = json.loads((tmp_path / "out" / "speed.json").read_text(), parse_constant=pytest.fail)
+    assert [len(r["times"]) for r in report["rounds"]] == [2, 2]
+    ratio = report["rows"][1]["ms"] / report["rows"][0]["ms"]
+    assert math.isclose(report["rows"][1]["times_ORB"], ratio)
+
+
+@pytest.mark.parametrize("arguments", [["--methods", "orbb"], ["--data", "no/such/folder"]])
+def test_command_explains_what_is_wrong(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = parse("--sizes", "96x64", *arguments)
+    with pytest.raises(SystemExit) as stopped:
+        options.run(options)
+    assert stopped.value.code == 2
+    assert arguments[1] in capsys.readouterr().err
+
+
+def test_pytest_benchmark_command() -> None:
+    command = [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-only", "-k", "ORB"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "test_detect_and_compute[ORB 320x240" in done.stdout
+    assert "2 passed" in done.stdout
+
+
+def test_device_times_come_from_events(
+    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Event:
+        """Runs ten times as fast as the clock, and must be waited for."""
+
+        def __init__(self, enable_timing: bool) -> None:
+            self.waited = not enable_timing
+
+        def record(self) -> None:
+            self.at = time.perf_counter()
+
+        def synchronize(self) -> None:
+            self.waited = True
+
+        def elapsed_time(self, end: "Event") -> float:
+            assert end.waited
+            return 10_000 * (end.at - self.at)
+
+    synchronised = []
+    on_cpu = cases.make(LITE)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: synchronised.append(True))
+    monkeypatch.setattr(timing, "make", lambda case: on_cpu)
+    case = Case("SuperPoint-lite", SMALL, 50, 1, "cuda", "float32", batch=2)
+    (measured,) = timing.measure([case], images, rounds=3)
+    assert len(synchronised) == 3  # before each round
+    for whole, device_time in zip(measured.times, measured.device_times, strict=True):
+        assert 5 < device_time / whole <= 10
+    assert min(measured.stages.values()) > 0
+
+
+@pytest.mark.gpu
+def test_gpu_times_are_synchronised(images: list[np.ndarray]) -> None:
+    case = Case("SuperPoint-full", (480, 640), 50, 1, "cuda", "float16", batch=8)
+    large = [cv2.resize(image, (640, 480)) for image in images]
+    (measured,) = timing.measure([case], large, rounds=3)
+    for whole, device_time in zip(measured.times, measured.device_times, strict=True):
+        # The device is busy with the call for no longer than the call takes.
+        assert 0 < device_time <= whole * 1.05
+    assert measured.stages["network"] > 0
+    assert 10 < memory.peak_memory(case, large) < 20_000

@@ -1,0 +1,469 @@
+"""Files of weights: ours, three foreign layouts, and those that must be refused."""
+
+import contextlib
+import json
+import pickle
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+
+from cv2_superpoint import SuperPoint_create
+from cv2_superpoint.model import weights as checkpoint
+from cv2_superpoint.model.network import Architecture, SuperPointNet
+from cv2_superpoint.model.weights import Checkpoint
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Detected pickle protocol", "ignore:Initializing zero-element"
+)
+
+SMALL = Architecture((4, 6, 8, 10), head_width=12, descriptor_dim=256)
+State = dict[str, torch.Tensor]
+
+
+def small(**changes: Any) -> Checkpoint:
+    torch.manual_seed(0)
+    network = SuperPointNet(replace(SMALL, **changes)).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            randomise(module)
+    return Checkpoint(network, {"training": {"steps": 3}, "metrics": {"mma": 0.5}})
+
+
+def randomise(norm: torch.nn.BatchNorm2d) -> None:
+    for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        torch.nn.init.uniform_(tensor, 0.5, 1.5)
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    path = tmp_path / "ours.safetensors"
+    path.write_bytes(checkpoint.serialise(small()))
+    return path
+
+
+def outputs(network: SuperPointNet) -> tuple[torch.Tensor, torch.Tensor]:
+    image = torch.rand(2, 1, 24, 32, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return network(image)
+
+
+def assert_equal(a: Checkpoint, b: Checkpoint) -> None:
+    assert a.network.architecture == b.network.architecture
+    assert a.metadata == b.metadata
+    assert not a.network.training
+    assert a.network.state_dict().keys() == b.network.state_dict().keys()
+    for x, y in zip(outputs(a.network), outputs(b.network), strict=True):
+        assert torch.equal(x, y)
+
+
+# Ours ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["none", "before", "after"])
+def test_round_trip(norm, tmp_path):
+    wanted = small(norm=norm, norm_eps=1e-3)
+    data = checkpoint.serialise(wanted)
+    assert_equal(checkpoint.deserialise(data), wanted)
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(data)
+    assert_equal(checkpoint.load(path), wanted)
+    assert_equal(checkpoint.load(str(path)), wanted)
+    assert_equal(checkpoint.deserialise(checkpoint.serialise(checkpoint.load(path))), wanted)
+
+
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_headers_of_any_length(start, tmp_path):
+    # The file begins with the length of its header, which may look like the start of a pickle
+    # or of a zip archive.
+    wanted = small()
+    for padding in range(0, 30_000, 8):
+        padded = replace(wanted, metadata={"training": {"note": " " * padding}})
+        data = checkpoint.serialise(padded)
+        if data.startswith(start):
+            break
+    assert data.startswith(start)
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(data)
+    assert_equal(checkpoint.load(path), padded)
+
+
+def test_what_ships_loads_and_says_where_it_comes_from():
+    names = checkpoint.shipped_models()
+    assert checkpoint.DEFAULT_MODEL in names
+    for name in names:
+        loaded = checkpoint.load_shipped(name)
+        assert loaded.network.architecture.norm == "none"
+        assert loaded.metadata["training"]
+        assert loaded.metadata["metrics"]
+        assert SuperPoint_create(model=name).descriptorSize() == 256
+
+
+def test_unknown_models_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"superglue.*superpoint-lite"):
+        checkpoint.load_shipped("superglue")
+
+
+def test_weights_that_are_no_such_model_are_refused(ours):
+    assert SuperPoint_create(weights=ours).descriptorSize() == 256
+    with pytest.raises(cv2.error, match="superpoint-lite"):
+        SuperPoint_create(weights=ours, model="superpoint-lite")
+    shipped = checkpoint.FOLDER / "superpoint-lite.safetensors"
+    assert SuperPoint_create(weights=str(shipped), model="superpoint-lite").descriptorSize() == 256
+
+
+# Foreign layouts -------------------------------------------------------------------------------
+
+WIDTHS = [(1, 64), (64, 64), (64, 64), (64, 64), (64, 128), (128, 128), (128, 128), (128, 128)]
+HEADS = [(128, 256, 3), (256, 65, 1), (128, 256, 3), (256, 256, 1)]
+LAYERS = [(i, o, 3) for i, o in WIDTHS] + HEADS
+"""Channels in and out and kernel of the paper's layers: encoder, detector, descriptor."""
+
+MAGIC_LEAP = [f"conv{stage}{half}" for stage in (1, 2, 3, 4) for half in "ab"] + [
+    "convPa",
+    "convPb",
+    "convDa",
+    "convDb",
+]
+TRANSFORMERS = [
+    f"encoder.conv_blocks.{stage}.conv_{half}" for stage in range(4) for half in "ab"
+] + [
+    "keypoint_decoder.conv_score_a",
+    "keypoint_decoder.conv_score_b",
+    "descriptor_decoder.conv_descriptor_a",
+    "descriptor_decoder.conv_descriptor_b",
+]
+RPAUTRAT = [f"backbone.{stage}.{half}" for stage in range(4) for half in range(2)] + [
+    "detector.0",
+    "detector.1",
+    "descriptor.0",
+    "descriptor.1",
+]
+
+
+def random_state(names: list[str], norm: bool) -> State:
+    random = torch.Generator().manual_seed(2)
+    state = {}
+    for name, (inputs, width, kernel) in zip(names, LAYERS, strict=True):
+        conv = f"{name}.conv" if norm else name
+        weight = torch.randn(width, inputs, kernel, kernel, generator=random)
+        state[f"{conv}.weight"] = weight * (2 / (inputs * kernel**2)) ** 0.5
+        state[f"{conv}.bias"] = torch.randn(width, generator=random) * 0.1
+        if norm:
+            for part in ("weight", "running_var"):
+                state[f"{name}.bn.{part}"] = torch.rand(width, generator=random) + 0.5
+            for part in ("bias", "running_mean"):
+                state[f"{name}.bn.{part}"] = torch.randn(width, generator=random) * 0.1
+            # Small variances make the epsilon matter.
+            state[f"{name}.bn.running_var"][:4] = 1e-3
+            state[f"{name}.bn.num_batches_tracked"] = torch.tensor(7)
+    return state
+
+
+def plain_forward(
+    state: State, names: list[str], norm: bool, image: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The network as those keys' own code runs it."""
+
+    def layer(x: torch.Tensor, name: str, relu: bool = True) -> torch.Tensor:
+        conv = f"{name}.conv" if norm else name
+        weight = state[f"{conv}.weight"]
+        x = F.conv2d(x, weight, state[f"{conv}.bias"], padding=weight.shape[-1] // 2)
+        if relu:
+            x = x.relu()
+        if norm:
+            mean, var = state[f"{name}.bn.running_mean"], state[f"{name}.bn.running_var"]
+            scale, shift = state[f"{name}.bn.weight"], state[f"{name}.bn.bias"]
+            x = F.batch_norm(x, mean, var, scale, shift, training=False, eps=1e-3)
+        return x
+
+    x = image
+    for i, name in enumerate(names[:8]):
+        x = layer(x, name)
+        if i in (1, 3, 5):
+            x = F.max_pool2d(x, 2)
+    logits = layer(layer(x, names[8]), names[9], relu=False)
+    return logits, layer(layer(x, names[10]), names[11], relu=False)
+
+
+LAYOUTS = {
+    "Magic Leap": (MAGIC_LEAP, False),
+    "rpautrat": (RPAUTRAT, True),
+    "transformers": (TRANSFORMERS, False),
+}
+
+WRAPPINGS: dict[str, Callable[[State, Path], None]] = {
+    "torch.save": torch.save,
+    "torch.save before 1.6": lambda state, path: torch.save(
+        state, path, _use_new_zipfile_serialization=False
+    ),
+    "safetensors": safetensors.torch.save_file,
+    "in a state_dict": lambda state, path: torch.save({"state_dict": state, "epoch": 3}, path),
+    "in a model_state_dict": lambda state, path: torch.save({"model_state_dict": state}, path),
+    "with a prefix": lambda state, path: torch.save(
+        {f"module.{key}": value for key, value in state.items()}, path
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+def test_foreign_layouts(layout, wrapping, tmp_path):
+    names, norm = LAYOUTS[layout]
+    state = random_state(names, norm)
+    path = tmp_path / "weights"
+    WRAPPINGS[wrapping](state, path)
+    loaded = checkpoint.load(path)
+    assert loaded.metadata == {}
+    image = torch.rand(1, 1, 32, 40, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        got = loaded.network(image)
+    for x, y in zip(got, plain_forward(state, names, norm, image), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-4 * float(y.abs().max()))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_foreign_weights_work_in_the_class(layout, tmp_path):
+    names, norm = LAYOUTS[layout]
+    path = tmp_path / "weights.pth"
+    torch.save(random_state(names, norm), path)
+    image = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
+    feature = SuperPoint_create(20, weights=path, model="superpoint-paper", scoreThreshold=0)
+    keypoints, descriptors = feature.detectAndCompute(image, None)
+    assert len(keypoints) == 20
+    assert descriptors.shape == (20, 256)
+
+
+def test_weights_of_half_precision_become_float32(tmp_path):
+    state = {key: value.half() for key, value in random_state(MAGIC_LEAP, False).items()}
+    path = tmp_path / "weights.pth"
+    torch.save(state, path)
+    network = checkpoint.load(path).network
+    assert {tensor.dtype for tensor in network.state_dict().values()} == {torch.float32}
+
+
+# What must be refused --------------------------------------------------------------------------
+
+
+def assert_refused(path: Path, match: str | None = None) -> None:
+    """Assert a clear error that names the file, from both doors."""
+    with pytest.raises((ValueError, FileNotFoundError), match=match) as caught:
+        checkpoint.load(path)
+    assert path.name in str(caught.value)
+    with pytest.raises(cv2.error, match=match) as caught:
+        SuperPoint_create(weights=path)
+    assert path.name in str(caught.value)
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        checkpoint.load(tmp_path / "nowhere.pth")
+    assert_refused(tmp_path / "nowhere.pth")
+    assert_refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"PK",
+        b"PK\x03\x04",
+        b"\x80",
+        b"\x80\x04",
+        b"\x80\x02}q\0.",
+        b"\0" * 8,
+        b"\0" * 100,
+        b"\xff" * 100,
+        b"\x02\0\0\0\0\0\0\0{}",
+        b'\x02\0\0\0\0\0\0\0{"',
+        b"\x89PNG\r\n\x1a\n",
+        b"<html><body>404</body></html>",
+        b"no weights at all\n" * 9,
+    ],
+    ids=repr,
+)
+def test_files_that_are_something_else(content, tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("wrapping", ["torch.save", "torch.save before 1.6", "safetensors", "ours"])
+@pytest.mark.parametrize("share", [0.0001, 0.001, 0.01, 0.3, 0.9, 0.99, 0.9999])
+def test_truncated_files(wrapping, share, tmp_path):
+    whole, path = tmp_path / "whole", tmp_path / "weights.pth"
+    if wrapping == "ours":
+        whole.write_bytes(checkpoint.serialise(small()))
+    else:
+        WRAPPINGS[wrapping]({"conv1a.weight": torch.zeros(64, 1, 3, 3)}, whole)
+    data = whole.read_bytes()
+    path.write_bytes(data[: max(1, int(len(data) * share))])
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("wrapping", ["torch.save", "torch.save before 1.6", "ours"])
+def test_damaged_files_raise_nothing_else(wrapping, tmp_path):
+    whole, path = tmp_path / "whole", tmp_path / "weights.pth"
+    if wrapping == "ours":
+        whole.write_bytes(checkpoint.serialise(small()))
+    else:
+        state = {"conv1a.weight": torch.zeros(4, 1, 3, 3), "other": torch.ones(5)}
+        WRAPPINGS[wrapping](state, whole)
+    data = np.frombuffer(whole.read_bytes(), np.uint8)
+    random = np.random.default_rng(9)
+    for _ in range(150):
+        damaged = data.copy()
+        where = random.integers(0, min(len(data), 2000), 3)
+        damaged[where] = random.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes())
+        with contextlib.suppress(ValueError):
+            checkpoint.load(path)
+
+
+class Bomb:
+    """What unpickling it would leave behind is a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.target,))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda bomb, path: torch.save(bomb, path),
+        lambda bomb, path: torch.save({"conv1a.weight": bomb}, path),
+        lambda bomb, path: torch.save({"state_dict": bomb}, path),
+        lambda bomb, path: torch.save(bomb, path, _use_new_zipfile_serialization=False),
+        *(
+            lambda bomb, path, protocol=protocol: path.write_bytes(pickle.dumps(bomb, protocol))
+            for protocol in range(6)
+        ),
+    ],
+)
+def test_nothing_is_executed(write, tmp_path):
+    path, target = tmp_path / "weights.pth", tmp_path / "executed"
+    write(Bomb(target), path)
+    assert_refused(path)
+    assert not target.exists()
+
+
+def change(key: str, value: Any) -> Callable[[State], None]:
+    return lambda state: state.update({key: value})
+
+
+BAD_STATES: dict[str, tuple[Callable[[State], Any], str | None]] = {
+    "nothing": (lambda state: state.clear(), None),
+    "a key is missing": (lambda state: state.pop("conv2b.bias"), "encoder.1.1.conv.bias"),
+    "a stage is missing": (lambda state: state.pop("conv3a.weight"), "encoder.2.0.conv.weight"),
+    "no detector": (lambda state: [state.pop(f"convP{x}.weight") for x in "ab"], "detector"),
+    "a key too many": (change("conv5a.weight", torch.zeros(3)), "conv5a"),
+    "a shape": (change("conv2b.weight", torch.zeros(64, 64, 5, 5)), "encoder.1.1.conv.weight"),
+    "a bias of a scalar": (change("conv1b.bias", torch.tensor(1.0)), "encoder.0.1.conv.bias"),
+    "a weight of a scalar": (change("conv1a.weight", torch.tensor(1.0)), None),
+    "no channels": (change("conv1a.weight", torch.zeros(0, 1, 3, 3)), None),
+    "colour": (change("conv1a.weight", torch.zeros(64, 3, 3, 3)), "encoder.0.0.conv.weight"),
+    "too few cells": (change("convPb.weight", torch.zeros(64, 256, 1, 1)), "detector.1"),
+    "NaN": (change("conv2b.bias", torch.full((64,), torch.nan)), "finite.*encoder.1.1.conv.bias"),
+    "infinity": (change("conv2b.bias", torch.full((64,), -torch.inf)), "finite"),
+    "overflow": (change("conv2b.bias", torch.full((64,), 1e300, dtype=torch.float64)), "finite"),
+    "integers": (change("conv2b.weight", torch.zeros(64, 64, 3, 3, dtype=torch.int8)), None),
+    "complex": (change("conv2b.bias", torch.zeros(64, dtype=torch.complex64)), None),
+}
+
+
+@pytest.mark.parametrize("case", BAD_STATES)
+@pytest.mark.parametrize("write", [torch.save, safetensors.torch.save_file])
+def test_wrong_states(case, write, tmp_path):
+    spoil, match = BAD_STATES[case]
+    state = random_state(MAGIC_LEAP, False)
+    spoil(state)
+    path = tmp_path / "weights.pth"
+    write(state, path)
+    assert_refused(path, match)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        3,
+        "conv1a.weight",
+        None,
+        torch.zeros(3),
+        {"conv1a.weight": 3},
+        {3: torch.zeros(3)},
+        {"other": torch.zeros(3)},
+        {"state_dict": {}},
+        {"state_dict": {"other": torch.zeros(3)}},
+    ],
+    ids=str,
+)
+def test_torch_files_of_something_else(content, tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save(content, path)
+    assert_refused(path)
+
+
+WELL = SMALL.to_dict()
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "3",
+        "{}",
+        json.dumps({**WELL, "unknown": 1}),
+        json.dumps({**WELL, "widths": [4, 6, 8]}),
+        json.dumps({**WELL, "widths": [4, 6, 8, -10]}),
+        json.dumps({**WELL, "widths": [4, 6, 8, 10.5]}),
+        json.dumps({**WELL, "widths": 4}),
+        json.dumps({**WELL, "widths": [4, 6, 8, 11]}),
+        json.dumps({**WELL, "widths": [4, 6, 8, 10**9]}),
+        json.dumps({**WELL, "descriptor_dim": 0}),
+        json.dumps({**WELL, "norm": "before"}),
+        json.dumps({**WELL, "norm": "sideways"}),
+        json.dumps({**WELL, "norm": None}),
+        json.dumps({**WELL, "norm_eps": "much"}),
+        json.dumps({**WELL, "norm_eps": None}),
+        json.dumps({**WELL, "norm_eps": float("nan")}),
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:60],
+)
+def test_our_files_with_a_wrong_header(architecture, tmp_path):
+    state = small().network.state_dict()
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(safetensors.torch.save(state, {"architecture": architecture}))
+    assert_refused(path)
+
+
+@pytest.mark.parametrize("key", ["training", "metrics"])
+def test_our_files_with_wrong_metadata(key, tmp_path):
+    header = {"architecture": json.dumps(WELL), key: "{"}
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(safetensors.torch.save(small().network.state_dict(), header))
+    assert_refused(path)
+
+
+def test_a_header_that_claims_too_much_memory(tmp_path):
+    header = json.dumps({"x": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}})
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode())
+    assert_refused(path)

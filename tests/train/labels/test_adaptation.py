@@ -1,0 +1,95 @@
+"""Homographic Adaptation: the average itself, and labels that are resumed and never mixed up."""
+
+from __future__ import annotations
+
+import cv2
+import pytest
+import torch
+from lightning.fabric import Fabric
+from skimage import data
+
+from cv2_superpoint.model.network import Architecture, SuperPointNet
+from train.data.images import ImageStore, pack
+from train.files import UserError
+from train.labels import adaptation
+from train.labels.adaptation import adapted_heat_map, label_images, read_labels
+from train.settings import AdaptationSettings
+
+SETTINGS = AdaptationSettings(images=5, copies=2, threshold=0.0, nms_radius=4, max_points=20)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    for i in range(5):
+        picture = data.camera()[64 * i : 64 * i + 72, 100:196]
+        cv2.imwrite(str(folder / f"{i}.png"), picture)
+    pack([folder], folder / "packed")
+    return ImageStore(folder / "packed")
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(3)
+    return SuperPointNet(Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7))
+
+
+@pytest.fixture(scope="module")
+def fabric():
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def test_a_point_seen_in_every_copy_keeps_its_place_and_its_heat():
+    """Copies shifted by whole pixels, and a detector that finds the one bright pixel."""
+
+    def detect(images):
+        cells = torch.nn.functional.pixel_unshuffle(images, 8)
+        return torch.cat([20 * cells, torch.full_like(cells[:, :1], 10.0)], dim=1)
+
+    image = torch.zeros(1, 1, 48, 64)
+    image[0, 0, 21, 30] = 1
+    shifts = [(0, 0), (3, 0), (-5, 2), (1, 6)]
+    homographies = torch.eye(3).repeat(len(shifts), 1, 1)
+    homographies[:, :2, 2] = torch.tensor(shifts, dtype=torch.float32)
+    heat = adapted_heat_map(detect, image, homographies)
+    alone = adapted_heat_map(detect, image, homographies[:1])
+    assert (int(heat.argmax()) // 64, int(heat.argmax()) % 64) == (21, 30)
+    assert float(heat.max()) == pytest.approx(float(alone.max()), rel=1e-5)
+
+
+def test_labelling_goes_on_where_it_stopped(store, network, fabric, tmp_path, monkeypatch):
+    monkeypatch.setattr(adaptation, "CHUNK", 2)
+    label, done = adaptation.pseudo_labels, []
+
+    def fail_at_the_fourth(*arguments):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(1)
+        return label(*arguments)
+
+    monkeypatch.setattr(adaptation, "pseudo_labels", fail_at_the_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.000000.npz"]
+
+    counted = []
+    monkeypatch.setattr(adaptation, "pseudo_labels", lambda *a: (counted.append(1), label(*a))[1])
+    label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
+    assert len(counted) == 3  # the first two were there
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.npz"]
+    points = read_labels(tmp_path / "labels.npz")
+    assert len(points) == 5
+    for i, found in enumerate(points):
+        height, width = store[i].shape
+        assert 0 < len(found) <= 20
+        assert ((found >= 0) & (found <= [width - 1, height - 1])).all()
+
+    label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
+    assert len(counted) == 3  # nothing is done twice
+
+
+def test_labels_of_other_weights_are_refused(store, network, fabric, tmp_path):
+    label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
+    torch.nn.init.zeros_(network.detector[0].conv.bias)
+    with pytest.raises(UserError, match="other weights"):
+        label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")

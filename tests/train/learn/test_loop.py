@@ -1,0 +1,101 @@
+"""The loop of all stages: going on after a pause, and never writing weights that are spoiled."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+
+from cv2_superpoint.model.network import Architecture, SuperPointNet
+from train.data.datasets import Batch
+from train.learn import loop
+from train.settings import FitSettings
+
+ARCHITECTURE = Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="before")
+
+
+@pytest.fixture
+def fit(tmp_path):
+    """Fit a tiny network to nothing in particular, with a checkpoint in a folder of the test."""
+
+    def run(iterations, precision="32-true", spoil=lambda network, step: None, compiled=False):
+        steps = itertools.count()
+
+        def step(forward, batch):
+            spoil(network, next(steps))
+            logits, descriptors = forward(batch.images.float() / 255)
+            return {"loss": logits.square().mean() + descriptors.square().mean()}
+
+        images = torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)
+        nothing = torch.zeros(2, 1, 2), torch.zeros(2, 1, dtype=torch.bool)
+        batch = Batch(images, torch.full((2, 2), 16), *nothing)
+        network = SuperPointNet(ARCHITECTURE)
+        settings = FitSettings(iterations, 2, 1e-3, 1, 16, 16, compiled)
+        checkpoint = tmp_path / "stage.ckpt"
+        loop.fit(
+            Fabric(accelerator="cpu", devices=1, precision=precision),
+            network,
+            list(network.parameters()),
+            step,
+            lambda seed, share: itertools.repeat(batch),
+            settings,
+            1,
+            checkpoint,
+        )
+        return torch.load(checkpoint, weights_only=True)
+
+    return run
+
+
+def test_the_optimizer_goes_on_where_the_weights_are(fit):
+    """Fabric moves the network, here to other numbers, on a GPU to its memory."""
+    fit(2, "64-true")
+    state = fit(4, "64-true")
+    assert state["step"] == 4
+    moments = [value["exp_avg"] for value in state["optimizer"]["state"].values()]
+    assert {moment.dtype for moment in moments} == {torch.float64}
+    assert {int(value["step"]) for value in state["optimizer"]["state"].values()} == {4}
+
+
+def test_a_compiled_network_trains_and_its_checkpoint_is_one_of_any_other(fit, monkeypatch):
+    compile_, calls = torch.compile, []
+
+    def traced(network, **keywords):  # without the minute that it takes to generate code
+        calls.append(network)
+        return compile_(network, **{**keywords, "backend": "eager"})
+
+    monkeypatch.setattr(torch, "compile", traced)
+    before = fit(1)["network"]
+    after = fit(3, compiled=True)["network"]
+    assert calls
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(value, after[name]) for name, value in before.items())
+    assert fit(4)["step"] == 4
+
+
+def _lose(network, step):
+    if step == 3:
+        torch.nn.init.constant_(network.detector[1].conv.bias, torch.nan)
+
+
+def test_weights_that_are_not_finite_are_never_written(fit):
+    before = fit(2)
+    with pytest.raises(FloatingPointError, match="stage"):
+        fit(100, spoil=_lose)
+    assert fit(2)["step"] == before["step"] == 2
+
+
+def test_nor_when_interrupted_before_it_was_noticed(fit):
+    def lose_and_interrupt(network, step):
+        _lose(network, step)
+        if step == 5:
+            raise KeyboardInterrupt
+
+    fit(2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(100, spoil=lose_and_interrupt)
+    state = fit(2)
+    assert state["step"] == 2
+    assert all(value.isfinite().all() for value in state["network"].values())

@@ -1,0 +1,94 @@
+"""What is exported after fine-tuning: weights that load, and a card that tells their origin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from skimage import data
+
+from cv2_superpoint.model.network import ARCHITECTURES, Architecture, SuperPointNet, fold_batch_norm
+from cv2_superpoint.model.weights import load
+from train.data.images import pack
+from train.files import UserError
+from train.learn import checkpoints
+from train.report.export import export
+from train.settings import FOLDER, Settings
+
+HISTORY = {"hardware": "none", "seconds": 60.0, "losses": {"loss": 1.0}}
+
+
+@pytest.fixture
+def settings():
+    parser = ArgumentParser()
+    parser.add_class_arguments(Settings)
+    chosen = parser.instantiate(parser.parse_path(FOLDER / "smoke.yaml"))
+    return Settings(**vars(chosen))
+
+
+@pytest.mark.parametrize(
+    ("init", "norm", "origin", "licence"),
+    [
+        (None, "before", "Trained from nothing", "Apache-2.0"),
+        ("shipped", "none", "Fine-tuned from `shipped`", "Apache-2.0"),
+        ("their/weights.pth", "after", "Fine-tuned from `weights.pth`", "that of the weights"),
+    ],
+)
+def test_every_network_that_can_be_trained_is_exported(
+    tmp_path, settings, init, norm, origin, licence
+):
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    network = SuperPointNet(Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm=norm))
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
+    weights = export(tmp_path, settings, init, None, None)
+    image = torch.rand(1, 1, 16, 24)
+    for got, wanted in zip(load(weights).network(image), network.eval()(image), strict=True):
+        assert torch.allclose(got, wanted, atol=1e-5)
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert origin in card
+    assert f"| licence | {licence}" in card
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [(ARCHITECTURES["superpoint"], "superpoint"), (Architecture((2, 3, 4, 5)), "custom")],
+)
+def test_weights_are_named_after_the_network_that_they_are(tmp_path, settings, architecture, name):
+    """The settings say superpoint-lite, but what was fine-tuned need not be one."""
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    network = SuperPointNet(replace(architecture, norm="before"))
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
+    weights = export(tmp_path, settings, "their.ckpt", None, None)
+    assert weights == tmp_path / f"{name}.safetensors"
+    assert weights.exists()
+    assert f"# Model card: {name}\n" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_an_average_lies_halfway_between_the_weights_and_what_they_came_from(tmp_path, settings):
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    shape = Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="before")
+    for name in ("first", "joint"):
+        checkpoints.write(tmp_path / f"{name}.ckpt", SuperPointNet(shape), 3, {}, HISTORY)
+    first = str(tmp_path / "first.ckpt")
+    plain = load(export(tmp_path, settings, first, None, None)).network.state_dict()
+    mean = load(export(tmp_path, settings, first, None, None, average=True)).network.state_dict()
+    initial = fold_batch_norm(checkpoints.initial_network(first, "").eval()).state_dict()
+    for key, value in mean.items():
+        assert torch.allclose(value - initial[key], plain[key] - value, atol=1e-6)
+    assert not torch.equal(mean["encoder.0.0.conv.weight"], plain["encoder.0.0.conv.weight"])
+    assert "and averaged with it" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_what_is_of_another_shape_is_not_averaged(tmp_path, settings):
+    network = SuperPointNet(Architecture((2, 3, 4, 5), norm="before"))
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
+    other = SuperPointNet(Architecture((3, 3, 4, 5), norm="before"))
+    checkpoints.write(tmp_path / "other.ckpt", other, 3, {}, HISTORY)
+    with pytest.raises(UserError, match="another architecture"):
+        export(tmp_path, settings, str(tmp_path / "other.ckpt"), None, None, average=True)

@@ -1,0 +1,1 @@
+"""What is learnt from: Synthetic Shapes, photographs, and views of both."""

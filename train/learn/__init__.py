@@ -1,0 +1,1 @@
+"""Losses, stages and the loop that runs them."""

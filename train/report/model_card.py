@@ -1,0 +1,174 @@
+"""MODEL_CARD.md of exported weights: everything in it is read from the run or measured."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cv2_superpoint.model.network import Architecture, SuperPointNet
+
+from ..files import UserError
+from ..learn import checkpoints
+from ..settings import Settings
+
+COLUMNS = ("H@1", "H@3", "H@5", "AUC@3", "MMA@1", "MMA@3", "MMA@5", "repeatability", "loc. error")
+
+_LIMITS = """\
+- Small objects of low contrast, and matches across more than the trained zoom and rotation, are
+  found less reliably; an image pyramid (`nlevels`) helps with zoom.
+- Trained on photographs; not on medical, thermal or radar images.
+- The figures are of development sequences, which guided the choices made in training."""
+
+
+def measure(weights: Path, sequences: Path) -> dict[str, Any]:
+    """Run ``python -m benchmarks hpatches`` on weights, beside ORB and SIFT.
+
+    Parameters
+    ----------
+    weights
+        The exported file.
+    sequences
+        Folder in HPatches' format.
+
+    Returns
+    -------
+    dict
+        ``data`` (what was measured on), and ``methods``: by name, the values of `COLUMNS`.
+
+    Raises
+    ------
+    UserError
+        If the benchmark fails.
+    """
+    ours = {f"{name}={weights}": name for name in ("SuperPoint", "SuperPoint-pyramid")}
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benchmarks", "hpatches", "--out", folder]
+        command += ["--data", str(sequences), "--repeats", "10"]
+        command += ["--methods", "ORB", "SIFT", *ours]
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise UserError(f"the weights are in {weights}, but measuring them failed")
+        report = json.loads((Path(folder) / "report.json").read_text())
+    rows = {ours.get(name, name): row for name, row in report["summary"]["all"].items()}
+    methods = {name: {c: round(row[c], 6) for c in COLUMNS} for name, row in rows.items()}
+    data = {key: report["data"][key] for key in ("sequences", "pairs")}
+    return {"data": data, "methods": methods}
+
+
+def write(
+    path: Path,
+    settings: Settings,
+    init: str | None,
+    out: Path,
+    metrics: dict[str, Any] | None,
+    manifest: Path | None,
+    average: bool,
+) -> None:
+    """Write the card.
+
+    Parameters
+    ----------
+    path
+        The Markdown file.
+    settings
+        Of the run.
+    init
+        What was fine-tuned; None: nothing.
+    out
+        Folder of the run's checkpoints and labels.
+    metrics
+        From :func:`measure`, or None.
+    manifest
+        CSV with a column ``licence_note``, one row per training image; or None.
+    average
+        Whether these weights are the mean of those trained and those of `init`.
+    """
+    architecture = Architecture.from_dict(checkpoints.read(out / "joint.ckpt")["architecture"])
+    parameters = sum(p.numel() for p in SuperPointNet(architecture).parameters())
+    origin, licence = "Trained from nothing", "Apache-2.0, as the code"
+    if init:
+        origin = f"Fine-tuned from `{Path(init).name}`{', and averaged with it' * average}"
+        licence = licence if init == "shipped" else "that of the weights it was fine-tuned from"
+    sections = [
+        f"# Model card: {settings.model}",
+        f"{origin}, without human labels, by `train/`. This card was written by "
+        "`python -m train export`.",
+        _table(
+            ("", ""),
+            [
+                ("architecture", f"`{architecture}`"),
+                ("parameters", f"{parameters / 1e6:.2f} M"),
+                ("licence", licence),
+                ("input", "grey, [0, 1], any size"),
+            ],
+        ),
+        "## Training",
+        _table(("stage", "iterations or images", "minutes", "hardware", "result"), _stages(out)),
+        "Settings:\n\n```json\n" + json.dumps(asdict(settings), indent=1) + "\n```",
+        "## Data",
+        _data(out, manifest),
+        "## Figures",
+        _figures(metrics),
+        "## Limits",
+        _LIMITS,
+    ]
+    path.write_text("\n\n".join(sections) + "\n")
+
+
+def _stages(out: Path) -> list[tuple[str, ...]]:
+    """Return a row per stage, in the order they were finished."""
+    files = [*out.glob("*.ckpt"), *out.glob("labels?.npz")]
+    rows: list[tuple[str, ...]] = []
+    for file in sorted(files, key=lambda f: f.stat().st_mtime):
+        if file.suffix == ".ckpt":
+            state = checkpoints.read(file)
+            history = state["history"]
+            result = ", ".join(
+                f"{key} {value:.3f}"
+                for key, value in history["losses"].items()
+                if key not in ("gradient_norm", "images_per_second", "waiting")
+            )
+            minutes = f"{history['seconds'] / 60:.0f}"
+            rows.append((file.stem, str(state["step"]), minutes, history["hardware"], result))
+        else:
+            with np.load(file) as labels:
+                counts = labels["counts"]
+                minutes = f"{float(labels['seconds']) / 60:.0f}"
+            result = f"{counts.mean():.0f} points per image"
+            rows.append((file.stem, str(len(counts)), minutes, "", result))
+    return rows
+
+
+def _data(out: Path, manifest: Path | None) -> str:
+    index = json.loads((out / "images" / "index.json").read_text())
+    text = f"{len(index['names'])} grey photographs, reduced to a short side of 256 pixels."
+    if manifest is None:
+        return text
+    with open(manifest, newline="") as stream:
+        notes = Counter(row["licence_note"] for row in csv.DictReader(stream))
+    rows = [(note, str(count)) for note, count in notes.most_common()]
+    return f"{text}\n\n" + _table(("source and licence note", "images"), rows)
+
+
+def _figures(metrics: dict[str, Any] | None) -> str:
+    if metrics is None:
+        return "Not measured: no `--sequences` were given to the export."
+    data = metrics["data"]
+    rows = [(name, *(f"{row[c]:.3f}" for c in COLUMNS)) for name, row in metrics["methods"].items()]
+    command = "python -m benchmarks hpatches --repeats 10"
+    text = f"`{command}` on {data['sequences']} sequences in HPatches' format"
+    return f"{text}, {data['pairs']} pairs:\n\n" + _table(("method", *COLUMNS), rows)
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
