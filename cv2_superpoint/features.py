@@ -17,7 +17,8 @@ class Features:
     xy
         ``(N, 2)`` float32, pixels of the image, integer at pixel centres.
     score
-        ``(N,)`` float32, the detector's probability.
+        ``(N,)`` float32, sum of the heat within a pixel of the point
+        (:func:`~cv2_superpoint.model.decode.point_scores`).
     size
         ``(N,)`` float32, diameter in pixels of the image: 8 times the scale of the level.
     angle

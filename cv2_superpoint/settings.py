@@ -7,25 +7,31 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DetectionSettings:
-    """What to keep of the heat map.
+    """Which points to keep.
 
     Attributes
     ----------
     nfeatures
         At most this many, the strongest; 0 or less: all.
-    scale_factor, nlevels
-        The image pyramid: level i is ``scale_factor ** i`` times smaller.
+    scale_factor, nlevels, first_level
+        The image pyramid: level i is ``scale_factor ** (i - first_level)`` times smaller than the
+        image; the levels before `first_level` are enlarged.
     edge_threshold
         Width in pixels (of each level) of the border without keypoints.
     score_threshold
-        Only probabilities above it count.
+        Only points with a higher score count.
     nms_radius
         One keypoint within so many pixels (of each level), in both x and y.
     """
 
     nfeatures: int = 500
-    scale_factor: float = 1.2
-    nlevels: int = 1
+    scale_factor: float = 2**0.5
+    nlevels: int = 5
+    first_level: int = 0
     edge_threshold: int = 4
-    score_threshold: float = 0.005
+    score_threshold: float = 0.05
     nms_radius: int = 4
+
+    def scale(self, level: int) -> float:
+        """Return how many times smaller than the image a level is."""
+        return float(self.scale_factor ** (level - self.first_level))

@@ -18,9 +18,9 @@ from torch import nn
 from torch.nn.modules import module as hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from cv2_superpoint.extract.extractor import PRECISIONS
 from cv2_superpoint.model.network import ARCHITECTURES, CELL, SuperPointNet
 from cv2_superpoint.opencv.conversion import to_keypoints
+from cv2_superpoint.runners.eager import DTYPES
 
 from ..common.datasets import Image
 
@@ -126,13 +126,13 @@ def multiplication_rate(device: str, precision: str, threads: int) -> float:
     ----------
     device : str
     precision : str
-        A key of PRECISIONS. On CUDA, float32 is TF32 where PyTorch's convolutions use that.
+        A key of DTYPES. On CUDA, float32 is TF32 where PyTorch's convolutions use that.
     threads : int
         Of the CPU; they stay set.
     """
     torch.set_num_threads(threads)
     side = 2048 if device == "cpu" else 8192
-    factor = torch.rand(side, side, device=device).to(PRECISIONS[precision])
+    factor = torch.rand(side, side, device=device).to(DTYPES[precision])
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     try:

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import torch
 
 from .. import __version__
-from ..extract.extractor import PRECISIONS, pick_device
 from ..features import Features
 from ..model.network import ARCHITECTURES
 from ..model.weights import load_shipped, shipped_models
 from ..opencv.feature2d import SuperPoint
+from ..runners.choose import PRECISIONS, pick_device
 from .drawing import draw_keypoints, draw_pair, draw_tracks, stack
 from .matching import match_pair
 from .tracking import track_keypoints
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     feature.add_argument("--model", choices=ARCHITECTURES, help="which of the weights that ship")
     feature.add_argument("--weights", type=Path, help="a file of weights instead")
     feature.add_argument("--device", help="such as cpu or cuda:0; by default the fastest there is")
-    feature.add_argument("--precision", choices=PRECISIONS, default="float32")
+    feature.add_argument("--precision", choices=PRECISIONS, default="auto")
 
     parser = argparse.ArgumentParser(prog="cv2-superpoint", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)

@@ -1,11 +1,9 @@
-"""Images in, :class:`Features` out: device, precision, batches and the image pyramid."""
+"""Images in, :class:`Features` out."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +12,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..features import Features
-from ..model.decode import heat_map, non_maximum_suppression, refine_subpixel, sample_descriptors
-from ..model.network import CELL, SuperPointNet
+from ..model.decode import find_points, heat_map, sample
+from ..model.network import SuperPointNet
+from ..runners.maps import Maps, Runner
+from ..runners.threads import threads
 from ..settings import DetectionSettings
+from .merge import Found, merge, weakest_wanted
+from .regions import Region, cut, levels, resize, split
 
 GreyImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
-
-PRECISIONS: dict[str, torch.dtype] = {
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
 
 # Bounds the memory of a batch on a GPU; on a CPU, where larger batches only leave its caches, the
 # work that goes there at once. A larger single image goes alone.
@@ -33,72 +29,42 @@ _PIXELS_PER_BATCH = {"cpu": 1 << 18}
 _PIXELS_PER_BATCH_ELSEWHERE = 1 << 22
 
 
-@dataclass(frozen=True)
-class _Level:
-    """One level of the pyramids of a batch: what the network made of it."""
-
-    heat: Tensor | None  # (B, h, w), cut to the image
-    descriptors: Tensor | None  # (B, D, H/8, W/8)
-    scale: Tensor  # (2,) pixels of this level per pixel of the image, (x, y)
-
-
-def pick_device(name: str | torch.device | None) -> torch.device:
-    """Return the named device; by default CUDA, else MPS, else the CPU.
-
-    A CUDA device without an index is that of the calling thread, from now on.
-
-    Raises
-    ------
-    ValueError
-        If there is no such device here.
-    """
-    if name is None:
-        fastest = "mps" if torch.backends.mps.is_available() else "cpu"
-        name = "cuda" if torch.cuda.is_available() else fastest
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).cpu()  # "meta" is a device that can't
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"cannot use device {str(name)!r}: {reason}") from error
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", torch.cuda.current_device())
-    return device
-
-
-def level_size(height: int, width: int, scale_factor: float, level: int) -> tuple[int, int]:
-    """Return the ``(height, width)`` of a level of the pyramid."""
-    scale = scale_factor**level
-    return max(1, round(height / scale)), max(1, round(width / scale))
-
-
 class Extractor:
-    """A network on a device. Has no state that a call changes, so threads may share it.
+    """A network that finds and describes points. Calls change nothing, so threads may share it.
 
     Parameters
     ----------
     network
-        Moved to the device, in evaluation mode.
-    device
-        Where to compute.
-    precision
-        A key of :data:`PRECISIONS`: the arithmetic of the convolutions.
+        On the runner's device; it projects the descriptors of points.
+    runner
+        Runs the rest of it.
+    descriptor_size
+        How many of the first numbers of a descriptor to keep.
+    thread_count
+        Of PyTorch on a CPU; None: by the number of idle cores.
     """
 
-    def __init__(self, network: SuperPointNet, device: torch.device, precision: str) -> None:
-        self.device = device
-        self.precision = precision
-        network = network.to(device).eval().requires_grad_(False)
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(
+        self,
+        network: SuperPointNet,
+        runner: Runner,
+        descriptor_size: int,
+        thread_count: int | None = None,
+    ) -> None:
+        self.network = network
+        self.runner = runner
+        self.descriptor_size = descriptor_size
+        self.thread_count = thread_count
 
-    def detect(
+    @torch.inference_mode()
+    def extract(
         self,
         images: Sequence[GreyImage],
         masks: Sequence[Mask | None],
         settings: DetectionSettings,
         describe: bool = True,
     ) -> list[Features]:
-        """Detect keypoints, and describe them if asked to.
+        """Find keypoints, and describe them if asked to.
 
         Parameters
         ----------
@@ -116,13 +82,22 @@ class Extractor:
         list of Features
             One per image.
         """
-        results: dict[int, Features] = {}
-        for batch in self._batches(images):
-            found = self._detect_batch(
-                np.stack([images[i] for i in batch]), [masks[i] for i in batch], settings, describe
-            )
-            results.update(zip(batch, found, strict=True))
-        return [results[i] for i in range(len(images))]
+        found: list[list[Found]] = [[] for _ in images]
+        with threads(self.thread_count):
+            for batch in self._batches(images):
+                pixels = self._to_device([images[i] for i in batch])
+                allowed = [masks[i] for i in batch]
+                on_device = [
+                    m if m is None else torch.from_numpy(m).to(pixels.device) for m in allowed
+                ]
+                for region, cells in _regions(pixels, settings):
+                    maps = self.runner(cells, True, describe)
+                    for place, (i, mask) in enumerate(zip(batch, on_device, strict=True)):
+                        least = weakest_wanted(found[i], settings)
+                        found[i].append(
+                            self._find(maps, place, region, pixels, mask, settings, least)
+                        )
+            return [merge(parts, settings) for parts in found]
 
     @torch.inference_mode()
     def describe(
@@ -141,7 +116,8 @@ class Extractor:
         xy
             As many; ``(N, 2)`` float32 pixels of the image.
         octave
-            As many; ``(N,)`` level of the pyramid of each; one that does not exist counts as 0.
+            As many; ``(N,)`` level of the pyramid of each; one that does not exist counts as the
+            image's own.
         settings
             Of the pyramid.
 
@@ -150,24 +126,27 @@ class Extractor:
         list of ndarray
             ``(N, D)`` float32 of unit L2 norm, C-contiguous, one per image.
         """
-        dim = self.network.architecture.descriptor_dim
-        results = [np.empty((len(points), dim), np.float32) for points in xy]
-        level_of = [np.where((o >= 0) & (o < settings.nlevels), o, 0) for o in octave]
-        for batch in self._batches(images):
-            pixels = self._to_device(np.stack([images[i] for i in batch]))
-            for index in np.unique(np.concatenate([level_of[i] for i in batch])):
-                level = self._run(pixels, int(index), settings, heat=False, describe=True)
-                assert level.descriptors is not None
-                for place, i in enumerate(batch):
-                    chosen = level_of[i] == index
-                    points = _to_level(torch.from_numpy(xy[i][chosen]).to(self.device), level)
-                    sampled = sample_descriptors(level.descriptors[place], points)
-                    results[i][chosen] = sampled.cpu().numpy()
+        results = [np.empty((len(points), self.descriptor_size), np.float32) for points in xy]
+        own = settings.first_level
+        level_of = [np.where((o >= 0) & (o < settings.nlevels), o, own) for o in octave]
+        with threads(self.thread_count):
+            for batch in self._batches(images):
+                pixels = self._to_device([images[i] for i in batch])
+                wanted = np.unique(np.concatenate([level_of[i] for i in batch]))
+                for region, cells in _regions(pixels, settings, wanted):
+                    features = self.runner(cells, False, True).features
+                    assert features is not None
+                    for place, i in enumerate(batch):
+                        points = region.from_image(torch.from_numpy(xy[i]).to(pixels.device))
+                        inside = region.in_core(points).cpu().numpy()
+                        chosen = np.flatnonzero(inside & (level_of[i] == region.level))
+                        rows = self._project(features, place, points[chosen])
+                        results[i][chosen] = rows.cpu().numpy()
         return results
 
     def _batches(self, images: Sequence[GreyImage]) -> Iterator[list[int]]:
         """Yield the indices of images that can share a forward pass: of one size, not too many."""
-        pixels = _PIXELS_PER_BATCH.get(self.device.type, _PIXELS_PER_BATCH_ELSEWHERE)
+        pixels = _PIXELS_PER_BATCH.get(self.runner.device.type, _PIXELS_PER_BATCH_ELSEWHERE)
         groups = defaultdict(list)
         for i, image in enumerate(images):
             groups[image.shape].append(i)
@@ -176,118 +155,56 @@ class Extractor:
             for start in range(0, len(members), count):
                 yield members[start : start + count]
 
-    def _to_device(self, images: npt.NDArray[np.uint8]) -> Tensor:
-        """Return ``(B, 1, H, W)`` float32 grey in [0, 1] on the device."""
-        return torch.from_numpy(images).to(self.device)[:, None].float() / 255
+    def _to_device(self, images: Sequence[GreyImage]) -> Tensor:
+        """Return ``(B, 1, H, W)`` uint8 grey on the device."""
+        return torch.from_numpy(np.stack(images)).to(self.runner.device)[:, None]
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.precision == "float32":  # also when the caller's own code is under autocast
-            return torch.autocast(self.device.type, enabled=False)
-        return torch.autocast(self.device.type, PRECISIONS[self.precision])
-
-    def _run(
-        self, pixels: Tensor, index: int, settings: DetectionSettings, heat: bool, describe: bool
-    ) -> _Level:
-        """Run the wanted decoders on one level of the pyramid."""
-        full_height, full_width = pixels.shape[2:]
-        height, width = level_size(full_height, full_width, settings.scale_factor, index)
-        if index:
-            pixels = F.interpolate(
-                pixels, (height, width), mode="bilinear", align_corners=False, antialias=True
-            )
-        padded = F.pad(pixels, (0, -width % CELL, 0, -height % CELL), mode="replicate")
-        with self._autocast():
-            features = self.network.encode(padded)
-            logits = self.network.detect(features) if heat else None
-            descriptors = self.network.describe(features) if describe else None
-        ratio = [width / full_width, height / full_height]
-        cut = None if logits is None else heat_map(logits)[:, :height, :width]
-        return _Level(
-            cut, descriptors, torch.tensor(ratio, dtype=torch.float32, device=self.device)
-        )
-
-    @torch.inference_mode()
-    def _detect_batch(
+    def _find(
         self,
-        images: npt.NDArray[np.uint8],
-        masks: Sequence[Mask | None],
+        maps: Maps,
+        place: int,
+        region: Region,
+        pixels: Tensor,
+        mask: Tensor | None,
         settings: DetectionSettings,
-        describe: bool,
-    ) -> list[Features]:
-        pixels = self._to_device(images)
-        levels = [
-            self._run(pixels, i, settings, heat=True, describe=describe)
-            for i in range(settings.nlevels)
-        ]
-        limit = torch.tensor([images.shape[2] - 1, images.shape[1] - 1], device=self.device)
-        # Per level: image of the batch, position in the image, score.
-        found: list[tuple[Tensor, Tensor, Tensor]] = []
-        for level in levels:
-            assert level.heat is not None
-            kept = non_maximum_suppression(
-                level.heat, settings.score_threshold, settings.nms_radius
-            )
-            peaks = kept.nonzero()
-            xy, score = refine_subpixel(level.heat, peaks)
-            inner = _off_border(xy, level.heat.shape[1:], settings.edge_threshold)
-            peaks, xy = peaks[inner], _from_level(xy[inner], level)
-            xy = torch.minimum(xy.clamp_min(0), limit)
-            found.append((peaks[:, 0], xy, score[inner]))
-        which = torch.cat([f[0] for f in found])
-        xy = torch.cat([f[1] for f in found])
-        score = torch.cat([f[2] for f in found])
-        octave = torch.cat([torch.full_like(f[0], i) for i, f in enumerate(found)])
-        results = []
-        for i, mask in enumerate(masks):
-            keep = which == i
+        least: float,
+    ) -> Found:
+        """Find the points of one image of a batch in a region, stronger than the least."""
+        assert maps.logits is not None
+        height, width = region.size
+        heat = heat_map(maps.logits[place : place + 1])[0, :height, :width]
+        corner = torch.tensor([pixels.shape[3] - 1, pixels.shape[2] - 1], device=pixels.device)
+
+        def keep(xy: Tensor) -> Tensor:
+            kept = region.in_core(xy) & region.off_border(xy, settings.edge_threshold)
             if mask is not None:
-                x, y = (xy + 0.5).long().unbind(1)  # OpenCV's rounding
-                keep &= torch.from_numpy(mask).to(self.device)[y, x]
-            chosen = keep.nonzero()[:, 0]
-            order = score[chosen].argsort(descending=True, stable=True)
-            chosen = chosen[order]
-            if settings.nfeatures > 0:
-                chosen = chosen[: settings.nfeatures]
-            descriptors = None
-            if describe:
-                descriptors = self._sample(levels, i, xy[chosen], octave[chosen])
-            level_of = octave[chosen].cpu().numpy().astype(np.int32)
-            results.append(
-                Features(
-                    xy=xy[chosen].cpu().numpy(),
-                    score=score[chosen].cpu().numpy(),
-                    size=(CELL * settings.scale_factor**level_of).astype(np.float32),
-                    angle=np.full(len(chosen), -1, np.float32),
-                    octave=level_of,
-                    descriptors=descriptors,
-                )
-            )
-        return results
+                x, y = (_clamped(region.to_image(xy), corner) + 0.5).long().unbind(1)
+                kept &= mask[y, x]  # at OpenCV's rounding
+            return kept
 
-    def _sample(
-        self, levels: Sequence[_Level], image: int, xy: Tensor, octave: Tensor
-    ) -> npt.NDArray[np.float32]:
-        dim = self.network.architecture.descriptor_dim
-        descriptors = torch.empty(len(xy), dim, device=self.device, dtype=torch.float32)
-        for i, level in enumerate(levels):
-            assert level.descriptors is not None
-            chosen = octave == i
-            points = _to_level(xy[chosen], level)
-            descriptors[chosen] = sample_descriptors(level.descriptors[image], points)
-        return descriptors.cpu().numpy()
+        xy, score = find_points(heat, least, settings.nms_radius, settings.nfeatures, keep)
+        rows = None if maps.features is None else self._project(maps.features, place, xy)
+        return Found(_clamped(region.to_image(xy), corner), score, region.level, rows)
+
+    def _project(self, features: Tensor, place: int, xy: Tensor) -> Tensor:
+        """Return the descriptors at pixels of a region, ``(N, D)`` float32 of unit norm."""
+        image = torch.full((len(xy),), place, dtype=torch.int64, device=xy.device)
+        with torch.autocast(xy.device.type, enabled=False):
+            rows = self.network.project(sample(features, image, xy))
+        return F.normalize(rows[:, : self.descriptor_size], dim=1)
 
 
-def _off_border(xy: Tensor, size: Sequence[int], border: int) -> Tensor:
-    """Tell which positions in an image of ``(height, width)`` are so many pixels inside."""
-    x, y = xy.unbind(1)
-    height, width = size
-    in_x = (x >= border) & (x <= width - 1 - border)
-    return in_x & (y >= border) & (y <= height - 1 - border)
+def _regions(
+    pixels: Tensor, settings: DetectionSettings, wanted: Container[int] | None = None
+) -> Iterator[tuple[Region, Tensor]]:
+    """Yield the regions of all levels, or of some, and their pixels in whole cells."""
+    image_size = (pixels.shape[2], pixels.shape[3])
+    for level, size in levels(*image_size, settings):
+        if wanted is None or level in wanted:
+            level_pixels = resize(pixels, size)
+            for region in split(level, size, image_size):
+                yield region, cut(level_pixels, region)
 
 
-def _to_level(xy: Tensor, level: _Level) -> Tensor:
-    return (xy + 0.5) * level.scale - 0.5
-
-
-def _from_level(xy: Tensor, level: _Level) -> Tensor:
-    return (xy + 0.5) / level.scale - 0.5
+def _clamped(xy: Tensor, corner: Tensor) -> Tensor:
+    return torch.minimum(xy.clamp_min(0), corner)

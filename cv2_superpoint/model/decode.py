@@ -7,12 +7,17 @@ Coordinates are pixels of the image that the network saw, ``(x, y)``, integer at
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .network import CELL, DUSTBIN
+
+Keep = Callable[[Tensor], Tensor]
+"""From ``(N, 2)`` positions to ``(N,)`` bool: which of them may be keypoints."""
 
 
 def heat_map(logits: Tensor) -> Tensor:
@@ -35,6 +40,28 @@ def heat_map(logits: Tensor) -> Tensor:
     batch, rows, columns = cells.shape[:3]
     pixels = cells.reshape(batch, rows, columns, CELL, CELL).transpose(2, 3)
     return pixels.reshape(batch, rows * CELL, columns * CELL)
+
+
+def point_scores(heat: Tensor) -> Tensor:
+    """Return the sum of the heat in the 3x3 pixels around each pixel.
+
+    A corner between pixels shares its probability among them; the sum is how many interest points
+    to expect within a pixel, wherever between pixels they lie. It decides which points are kept,
+    and it is their response. It exceeds 1 where two points are this close.
+
+    Parameters
+    ----------
+    heat
+        ``(B, H, W)``.
+
+    Returns
+    -------
+    Tensor
+        Of the same shape.
+    """
+    padded = F.pad(heat, (1, 1, 1, 1))
+    rows = padded[..., :-2] + padded[..., 1:-1] + padded[..., 2:]
+    return rows[..., :-2, :] + rows[..., 1:-1, :] + rows[..., 2:, :]
 
 
 def max_filter(values: Tensor, radius: int) -> Tensor:
@@ -75,7 +102,7 @@ def _line_max(values: Tensor, before: int, after: int, dim: int) -> Tensor:
     return values
 
 
-def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tensor:
+def non_maximum_suppression(score: Tensor, threshold: float, radius: int) -> Tensor:
     """Return the mask of the pixels that greedy non-maximum suppression keeps.
 
     The result is that of visiting all pixels above the threshold from the strongest to the
@@ -85,7 +112,7 @@ def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tens
 
     Parameters
     ----------
-    heat
+    score
         ``(B, H, W)`` float, 0 or more.
     threshold
         Only pixels strictly above it count.
@@ -97,13 +124,18 @@ def non_maximum_suppression(heat: Tensor, threshold: float, radius: int) -> Tens
     Tensor
         ``(B, H, W)`` bool.
     """
-    alive = heat.where(heat > threshold, 0)
-    kept = torch.zeros_like(heat, dtype=torch.bool)
+    alive = score.where(score > threshold, 0)
+    kept = torch.zeros_like(score, dtype=torch.bool)
     while alive.amax() > 0:
-        first = _first_of_windows(alive, radius) if radius else alive > 0
+        first, alive = _suppress(alive, radius)
         kept |= first
-        alive = alive.masked_fill(max_filter(first.to(torch.uint8), radius).bool(), 0)
     return kept
+
+
+def _suppress(alive: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Return which pixels are the first of their windows, and the others out of their reach."""
+    first = _first_of_windows(alive, radius) if radius else alive > 0
+    return first, alive.masked_fill(max_filter(first.to(torch.uint8), radius).bool(), 0)
 
 
 def _first_of_windows(strength: Tensor, radius: int) -> Tensor:
@@ -116,81 +148,222 @@ def _first_of_windows(strength: Tensor, radius: int) -> Tensor:
     return (strength > before) & (strength == _line_max(rows, 0, radius, -2)) & (strength > 0)
 
 
-def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> tuple[Tensor, Tensor]:
-    """Return peaks of the heat map to sub-pixel precision: its centre of mass around each peak.
+def find_points(
+    heat: Tensor, threshold: float, radius: int, limit: int = 0, keep: Keep | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return the strongest points of a heat map, after greedy non-maximum suppression.
 
-    A corner between pixels shares its probability among them; hence the score is that of a point
-    anywhere in the 3x3 pixels around the peak.
+    They are exactly those of :func:`non_maximum_suppression`, refined, cut to those that `keep`
+    allows, and then to the strongest. It is faster because the suppression ends where it can no
+    longer change which are the strongest.
+
+    Parameters
+    ----------
+    heat
+        ``(H, W)``.
+    threshold
+        Only scores (see :func:`point_scores`) above it count.
+    radius
+        Of the suppression, in pixels.
+    limit
+        How many at most; 0 or less: all.
+    keep
+        Which positions may be keypoints; by default all.
+
+    Returns
+    -------
+    xy : Tensor
+        ``(N, 2)`` float32 pixels, the strongest first; equal ones row by row.
+    score : Tensor
+        ``(N,)`` float32.
+    """
+    height, width = heat.shape
+    score = point_scores(heat[None])[0]
+    if not math.isfinite(float(score.sum())):  # what is no number takes nothing from the others
+        score = score.nan_to_num()
+    # Suppressed pixels become 0 in a frame of zeros, so that windows never leave it.
+    frame = F.pad(F.threshold(score, threshold, 0), (radius, radius, radius, radius))
+    row = frame.shape[1]
+    side = torch.arange(-radius, radius + 1, device=heat.device)
+    window = (side[:, None] * row + side).flatten()
+    alive = frame.view(-1)
+    near = F.pad(heat, (3, 3, 3, 3))
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    floor, few = torch.finfo(torch.float32).tiny, False
+    left = alive.new_empty(0, dtype=torch.int64)
+    while True:
+        if not few:
+            inner = frame[radius : radius + height, radius : radius + width]
+            strongest = _valid_max(_valid_max(frame, radius, -1), radius, -2)
+            left = _places((inner == strongest) & (inner >= floor), radius)
+        first = left[_is_first(alive, left, window)]
+        xy = _refine(near, torch.stack([first // row, first % row]) - radius + 3)
+        kept = slice(None) if keep is None else keep(xy)
+        found.append((xy[kept], alive[first][kept], first[kept]))
+        alive.index_fill_(0, (first[:, None] + window).flatten(), 0)
+        # Equal scores may still come before the one at the limit, row by row.
+        floor = max(floor, _kth_largest([f[1] for f in found], limit))
+        left = left[alive[left] >= floor] if few else _places(frame >= floor, 0)
+        few = len(left) < height * width // _FEW
+        if not len(left):
+            break
+    xy, values, places = (torch.cat(parts) for parts in zip(*found, strict=True))
+    by_row = places.argsort()
+    order = by_row[values[by_row].argsort(descending=True, stable=True)]
+    order = order[:limit] if limit > 0 else order
+    return xy[order], values[order]
+
+
+_FEW = 100
+"""Where one pixel in so many is left, looking at each is faster than at whole maps."""
+
+
+def _kth_largest(scores: list[Tensor], k: int) -> float:
+    values = torch.cat(scores)
+    return float(values.topk(k).values[-1]) if 0 < k <= len(values) else 0.0
+
+
+def _valid_max(values: Tensor, radius: int, dim: int) -> Tensor:
+    """Return the maxima of all windows of ``2 radius + 1`` that lie inside along a dimension."""
+    span, wanted = 1, 2 * radius + 1  # values[i] covers [i, i + span)
+    while span < wanted:
+        step = min(span, wanted - span)
+        n = values.shape[dim] - step
+        values = torch.maximum(values.narrow(dim, 0, n), values.narrow(dim, step, n))
+        span += step
+    return values
+
+
+def _places(mask: Tensor, border: int) -> Tensor:
+    """Return where a mask is True, as places in the flat map that is so much larger around."""
+    place = mask.flatten().nonzero()[:, 0]
+    if border:
+        width = mask.shape[1]
+        place = (place // width + border) * (width + 2 * border) + place % width + border
+    return place
+
+
+def _is_first(alive: Tensor, place: Tensor, window: Tensor) -> Tensor:
+    """Tell which places are the strongest of the window around them, and the first of these."""
+    own = alive[place]
+    around = alive.index_select(0, (window[:, None] + place).flatten()).view(len(window), -1)
+    half = len(window) // 2
+    first = own == around.amax(0)
+    return first & (around[:half] != own).all(0) if half else first
+
+
+def refine_subpixel(heat: Tensor, index: Tensor) -> Tensor:
+    """Return peaks to sub-pixel precision: the heat's centre of mass around the hottest pixel.
+
+    The hottest of the 3x3 pixels, and the centre of the 5x5 around it.
 
     Parameters
     ----------
     heat
         ``(B, H, W)``.
     index
-        ``(N, 3)`` integer ``(b, y, x)`` of the peaks.
-    radius
-        The window is ``2 radius + 1`` pixels wide.
+        ``(N, 3)`` integer ``(b, y, x)`` of the peaks of the score.
 
     Returns
     -------
-    xy : Tensor
+    Tensor
         ``(N, 2)`` float32 ``(x, y)`` in pixels, inside the image.
-    score : Tensor
-        ``(N,)`` float32 probability, in [0, 1].
     """
-    height, width = heat.shape[1:]
     b, y, x = index.unbind(1)
-    side = torch.arange(-radius, radius + 1, device=heat.device)
-    oy, ox = (o.flatten() for o in torch.meshgrid(side, side, indexing="ij"))
-    ys, xs = y[:, None] + oy, x[:, None] + ox
-    inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < width)
-    weight = heat[b[:, None], ys.clamp(0, height - 1), xs.clamp(0, width - 1)].float() * inside
-    total = _row_sums(weight).clamp_min(torch.finfo(torch.float32).tiny)
-    dx, dy = _row_sums(weight * ox) / total, _row_sums(weight * oy) / total
-    score = _row_sums(weight * ((ox.abs() <= 1) & (oy.abs() <= 1))).clamp_max(1)
-    refined = [(x + dx).clamp(0, width - 1), (y + dy).clamp(0, height - 1)]
-    return torch.stack(refined, dim=1), score
+    batch, height, width = heat.shape
+    stacked = F.pad(heat, (3, 3, 3, 3)).reshape(batch * (height + 6), width + 6)
+    xy = _refine(stacked, torch.stack([y + 3 + b * (height + 6), x + 3]))
+    x, y = (xy - torch.stack([torch.zeros_like(b), b * (height + 6)], dim=1)).unbind(1)
+    return torch.stack([x.clamp(0, width - 1), y.clamp(0, height - 1)], dim=1)
 
 
-def _row_sums(values: Tensor) -> Tensor:
-    """Sum over the columns in an order that does not depend on the number of rows.
+def _refine(near: Tensor, peak: Tensor) -> Tensor:
+    """Refine peaks ``(2, N)`` ``(y, x)`` of a map with a frame of three zeros; see above.
+
+    Returns positions ``(N, 2)`` ``(x, y)`` of the map without its frame.
+    """
+    row, flat = near.shape[1], near.reshape(-1)
+    place = peak[0] * row + peak[1]
+    oy, ox, offset = _offsets(1, row, near.device)
+    around = flat.index_select(0, (offset + place).flatten()).view(len(offset), -1)
+    place = place + offset[:, 0][around.detach().argmax(0)]
+    oy, ox, offset = _offsets(2, row, near.device)
+    weight = flat.index_select(0, (offset + place).flatten()).view(len(offset), -1).float()
+    total = _sum(weight).clamp_min(torch.finfo(torch.float32).tiny)
+    x = place % row - 3 + _sum(weight * ox) / total
+    y = place // row - 3 + _sum(weight * oy) / total
+    return torch.stack([x, y], dim=1)
+
+
+def _offsets(radius: int, row: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return ``y``, ``x`` and the place in a flat map, ``(pixels, 1)``, of a square's pixels."""
+    side = torch.arange(-radius, radius + 1, device=device)
+    middle = 2 * radius * (radius + 1)  # comes first, and so is the hottest of equal ones
+    oy, ox = (o.flatten().roll(-middle)[:, None] for o in torch.meshgrid(side, side, indexing="ij"))
+    return oy, ox, oy * row + ox
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Sum over the first dimension in an order that does not depend on the second's length.
 
     `Tensor.sum` rounds differently with other shapes, so a point's last bits would depend on
     what else is in the batch.
     """
-    return functools.reduce(torch.add, values.unbind(1))
+    return functools.reduce(torch.add, values.unbind(0))
 
 
-def sample_descriptors(descriptors: Tensor, xy: Tensor) -> Tensor:
-    """Interpolate the coarse descriptor map at given positions, then normalise to unit length.
+def sample(maps: Tensor, image: Tensor, xy: Tensor) -> Tensor:
+    """Interpolate maps of cells bilinearly at given positions.
 
-    A position x of an image w cells wide lies at ``(x + 0.5) / (8 w)`` of its width, whatever
-    the resolution; hence ``align_corners=False``. (The sampling often copied from the first
-    release is half a cell off.) The paper's section 3.3 interpolates bicubically; its release, and
-    we, bilinearly.
+    A position x lies at ``(x + 0.5) / 8`` cells from the left; the middle of the first cell is at
+    0.5. (The sampling often copied from the first release is half a cell off.) The paper's section
+    3.3 interpolates bicubically; its release, and we, bilinearly. Outside the middles of the border
+    cells their value goes on.
 
     Parameters
     ----------
-    descriptors
-        ``(D, h, w)``, not normalised.
+    maps
+        ``(B, C, h, w)``.
+    image
+        ``(N,)`` integer: the map of each position.
     xy
         ``(N, 2)`` float, pixels.
 
     Returns
     -------
     Tensor
-        ``(N, D)`` float32 of unit L2 norm.
+        ``(N, C)`` float32.
     """
-    height, width = descriptors.shape[-2:]
-    x, y = ((xy.float() + 0.5) / CELL).unbind(1)  # the middle of the first cell is at 0.5
-    # Outside the middles of the border cells their value goes on. (Not every device has
-    # grid_sample's own padding_mode="border".)
-    inside = [x.clamp(0.5, width - 0.5) / width, y.clamp(0.5, height - 0.5) / height]
-    grid = torch.stack(inside, dim=1) * 2 - 1
-    sampled = F.grid_sample(
-        descriptors[None].float(),
-        grid[None, None],
-        mode="bilinear",
-        align_corners=False,
-    )
-    return F.normalize(sampled[0, :, 0].T, dim=1)
+    _, channels, height, width = maps.shape
+    x, y = ((xy.float() + 0.5) / CELL - 0.5).unbind(1)
+    x, y = x.clamp(0, width - 1), y.clamp(0, height - 1)
+    left, top = x.detach().long(), y.detach().long()
+    right, bottom = (left + 1).clamp_max(width - 1), (top + 1).clamp_max(height - 1)
+    fx, fy = x - left, y - top
+    corners = [top * width + left, top * width + right, bottom * width + left,
+               bottom * width + right]  # fmt: skip
+    cells = torch.stack(corners, dim=1) + image[:, None] * (height * width)
+    weights = [(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy]
+    table = maps.permute(0, 2, 3, 1).reshape(-1, channels).float()
+    return F.embedding_bag(cells, table, per_sample_weights=torch.stack(weights, dim=1), mode="sum")
+
+
+def sample_descriptors(maps: Tensor, xy: Tensor) -> Tensor:
+    """Interpolate maps of descriptors at given positions, then normalise to unit length.
+
+    Parameters
+    ----------
+    maps
+        ``(B, D, h, w)``, not normalised.
+    xy
+        ``(B, N, 2)`` float, pixels.
+
+    Returns
+    -------
+    Tensor
+        ``(B, N, D)`` float32 of unit L2 norm.
+    """
+    batch, count, _ = xy.shape
+    image = torch.arange(batch, device=xy.device).repeat_interleave(count)
+    rows = sample(maps, image, xy.reshape(-1, 2)).unflatten(0, (batch, count))
+    return F.normalize(rows, dim=2)

@@ -206,9 +206,50 @@ class SuperPointNet(nn.Module):
         logits: Tensor = self.detector(features[-1])
         for name, layer in self.detail.items():
             stage = int(name)
-            cells = _cells(layer(features[stage]), self.strides[stage])
+            cells = cells_of_squares(layer(features[stage]), self.strides[stage])
             logits = logits + F.pad(cells, (0, 0, 0, 0, 0, 1))  # nothing for the dustbin
         return logits
+
+    def descriptor_features(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Return what the last layer of the descriptor decoder makes descriptors of.
+
+        That layer is affine and looks at one cell, so that interpolating what goes into it and
+        applying it to the points alone (:meth:`project`) gives the same descriptors as
+        interpolating what comes out of it, for less work.
+
+        Parameters
+        ----------
+        features
+            From :meth:`encode`.
+
+        Returns
+        -------
+        Tensor
+            ``(B, head_width, H/8, W/8)``.
+        """
+        output: Tensor = self.descriptor[0](features[-1])
+        return output
+
+    def project(self, rows: Tensor) -> Tensor:
+        """Return descriptors of interpolated :meth:`descriptor_features`.
+
+        Parameters
+        ----------
+        rows
+            ``(N, head_width)``.
+
+        Returns
+        -------
+        Tensor
+            ``(N, descriptor_dim)``, not normalised.
+        """
+        last = self.descriptor[1]
+        conv = last.get_submodule("conv")
+        assert isinstance(conv, nn.Conv2d)
+        output = F.linear(rows, conv.weight.flatten(1), conv.bias)
+        if hasattr(last, "norm"):
+            output = last.get_submodule("norm")(output[:, :, None, None])[:, :, 0, 0]
+        return output
 
     def describe(self, features: tuple[Tensor, ...]) -> Tensor:
         """Return the raw output of the descriptor decoder.
@@ -223,7 +264,7 @@ class SuperPointNet(nn.Module):
         Tensor
             ``(B, descriptor_dim, H/8, W/8)``, not normalised.
         """
-        output: Tensor = self.descriptor(features[-1])
+        output: Tensor = self.descriptor[1](self.descriptor_features(features))
         return output
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -245,7 +286,7 @@ class SuperPointNet(nn.Module):
         return self.detect(features), self.describe(features)
 
 
-def _cells(values: Tensor, stride: int) -> Tensor:
+def cells_of_squares(values: Tensor, stride: int) -> Tensor:
     """Turn ``(B, s * s, H/s, W/s)``, the pixels of s x s squares, into ``(B, 64, H/8, W/8)``."""
     batch, _, height, width = values.shape
     side = CELL // stride  # squares of a cell, in a row

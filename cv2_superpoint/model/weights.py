@@ -34,7 +34,8 @@ class Checkpoint:
     network
         With its weights, in evaluation mode.
     metadata
-        ``training`` and ``metrics`` of our own files; empty for foreign ones.
+        ``training``, ``metrics`` and ``ranges`` (of activations) of our own files; empty for
+        foreign ones.
     """
 
     network: SuperPointNet
@@ -98,7 +99,9 @@ def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Chec
     try:
         architecture = Architecture.from_dict(json.loads(header["architecture"]))
         metadata: dict[str, Any] = {
-            key: json.loads(header[key]) for key in ("training", "metrics") if key in header
+            key: json.loads(header[key])
+            for key in ("training", "metrics", "ranges")
+            if key in header
         }
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} describes an architecture wrongly: {error}") from error

@@ -18,13 +18,9 @@ Descriptors = npt.NDArray[np.float32]
 
 def to_keypoints(features: Features) -> KeyPoints:
     """Return OpenCV's keypoints of features, in their order."""
+    x, y = features.xy.T.tolist()
     columns = (features.size, features.angle, features.score, features.octave)
-    return tuple(
-        cv2.KeyPoint(x, y, size, angle, score, octave)
-        for (x, y), size, angle, score, octave in zip(
-            features.xy.tolist(), *(column.tolist() for column in columns), strict=True
-        )
-    )
+    return tuple(map(cv2.KeyPoint, x, y, *(column.tolist() for column in columns)))
 
 
 def inside_image(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> KeyPoints:

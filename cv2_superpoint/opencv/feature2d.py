@@ -6,22 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from ..extract.extractor import PRECISIONS, Extractor, pick_device
+from ..extract.extractor import Extractor
 from ..features import Features
 from ..model import weights as checkpoint
 from ..model.network import ARCHITECTURES
 from ..model.weights import Checkpoint
+from ..runners.choose import PRECISIONS, make_runner, pick_device
 from ..settings import DetectionSettings
 from .arguments import grey_image, is_batch, keypoint_list, keypoint_mask, opencv_call
 from .conversion import Descriptors, KeyPoints, inside_image, return_descriptors, to_keypoints
 from .errors import bad_argument
 from .parameters import Parameters
+
+if TYPE_CHECKING:  # in the standard library from Python 3.11
+    from typing_extensions import Self
+
+Image: TypeAlias = "npt.NDArray[np.uint8] | cv2.UMat"
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class _Source:
     weights: bytes | None  # the contents of a file, if they do not ship
     device: str | torch.device | None
     precision: str
+    descriptor_size: int | None
+    threads: int | None
 
     def load(self) -> Checkpoint:
         if self.weights is not None:
@@ -54,13 +63,20 @@ class SuperPoint(Parameters):
     nfeatures
         At most this many keypoints, the strongest; 0 or less: all.
     scaleFactor, nlevels
-        Image pyramid: level i is ``scaleFactor ** i`` times smaller. One level by default.
+        Image pyramid, for changes of scale: each level is so many times smaller than the one
+        before. ``nlevels=1`` is faster, and enough where the scale changes by less than 1.5.
     edgeThreshold
         Width of the border without keypoints, in pixels of each level.
     scoreThreshold
-        Only probabilities above it make a keypoint, 0..1.
+        Only points whose response is above it are keypoints, 0..1.
     nmsRadius
         Only the strongest keypoint within so many pixels of each level, in both x and y.
+    firstLevel
+        Level of the pyramid that has the image's own size; those before it are enlarged, which
+        locates points better, at the price of time.
+    descriptorSize
+        Keep only the first so many numbers of each descriptor, which carry most of what all do;
+        by default all.
     model
         ``"superpoint-lite"``, ``"superpoint"`` or ``"superpoint-paper"``; by default the most
         accurate of those that ship.
@@ -68,10 +84,15 @@ class SuperPoint(Parameters):
         A file of weights instead: our safetensors, or a SuperPoint state_dict in the layout of
         Magic Leap, rpautrat or Hugging Face transformers.
     device
-        Such as ``"cpu"`` or ``"cuda:1"``; by default CUDA, else MPS, else the CPU.
+        Such as ``"cpu"``, ``"cuda:1"`` or ``"mps"``; by default CUDA, else the CPU. Tested on CPUs
+        so far.
     precision
-        ``"float32"``, ``"bfloat16"`` or ``"float16"``: the arithmetic of the convolutions.
-        (PyTorch may compute float32 convolutions in TF32 on CUDA.)
+        Arithmetic of the convolutions: ``"int8"`` (CPU), ``"bfloat16"``, ``"float16"`` (GPU) or
+        ``"float32"``; ``"auto"`` is the fastest on this device that costs no accuracy, and
+        :meth:`getPrecision` says which. (PyTorch may compute float32 in TF32 on CUDA.)
+    threads
+        Of PyTorch on a CPU; by default as many as there are idle cores, at most
+        ``torch.get_num_threads()``. One in a forked child.
 
     Raises
     ------
@@ -87,18 +108,23 @@ class SuperPoint(Parameters):
     def __init__(
         self,
         nfeatures: int = 500,
-        scaleFactor: float = 1.2,
-        nlevels: int = 1,
+        scaleFactor: float = 2**0.5,
+        nlevels: int = 5,
         *,
         edgeThreshold: int = 4,
-        scoreThreshold: float = 0.005,
+        scoreThreshold: float = 0.05,
         nmsRadius: int = 4,
+        firstLevel: int = 0,
+        descriptorSize: int | None = None,
         model: str | None = None,
         weights: str | Path | None = None,
         device: str | torch.device | None = None,
-        precision: str = "float32",
+        precision: str = "auto",
+        threads: int | None = None,
     ) -> None:
         function = "SuperPoint_create"
+        _check_count(function, "descriptorSize", descriptorSize)
+        _check_count(function, "threads", threads)
         for name, value, kinds in (
             ("precision", precision, str),
             ("model", model, (str, NoneType)),
@@ -117,10 +143,11 @@ class SuperPoint(Parameters):
             if weights is None:
                 shipped = model or checkpoint.DEFAULT_MODEL
                 loaded = checkpoint.load_shipped(shipped)
-                source = _Source(shipped, None, device, precision)
+                source = _Source(shipped, None, device, precision, descriptorSize, threads)
             else:
                 loaded = checkpoint.load(weights)
-                source = _Source(None, checkpoint.serialise(loaded), device, precision)
+                contents = checkpoint.serialise(loaded)
+                source = _Source(None, contents, device, precision, descriptorSize, threads)
         except (OSError, ValueError) as error:
             raise bad_argument(function, str(error)) from error
         if model is not None:
@@ -140,21 +167,58 @@ class SuperPoint(Parameters):
             edge_threshold=edgeThreshold,
             score_threshold=scoreThreshold,
             nms_radius=nmsRadius,
+            first_level=firstLevel,
         )
         self._open(source, loaded)
 
     def _open(self, source: _Source, loaded: Checkpoint) -> None:
         self._source = source
+        network, longest = loaded.network, loaded.network.architecture.descriptor_dim
+        size = source.descriptor_size or longest
+        if size > longest:
+            message = f"descriptorSize must be at most {longest}, not {size}"
+            raise bad_argument("SuperPoint_create", message, cv2.Error.StsOutOfRange)
         try:
             device = pick_device(source.device)
+            runner = make_runner(network, loaded.metadata.get("ranges"), device, source.precision)
         except ValueError as error:
             raise bad_argument("SuperPoint_create", str(error)) from error
-        self._extractor = Extractor(loaded.network, device, source.precision)
+        self._extractor = Extractor(network, runner, size, source.threads)
 
     @classmethod
-    def create(cls, *args: Any, **kwargs: Any) -> SuperPoint:
+    def create(
+        cls,
+        nfeatures: int = 500,
+        scaleFactor: float = 2**0.5,
+        nlevels: int = 5,
+        *,
+        edgeThreshold: int = 4,
+        scoreThreshold: float = 0.05,
+        nmsRadius: int = 4,
+        firstLevel: int = 0,
+        descriptorSize: int | None = None,
+        model: str | None = None,
+        weights: str | Path | None = None,
+        device: str | torch.device | None = None,
+        precision: str = "auto",
+        threads: int | None = None,
+    ) -> Self:
         """Make a :class:`SuperPoint`, as ``cv2.ORB.create`` makes an ORB; same arguments."""
-        return cls(*args, **kwargs)
+        return cls(
+            nfeatures,
+            scaleFactor,
+            nlevels,
+            edgeThreshold=edgeThreshold,
+            scoreThreshold=scoreThreshold,
+            nmsRadius=nmsRadius,
+            firstLevel=firstLevel,
+            descriptorSize=descriptorSize,
+            model=model,
+            weights=weights,
+            device=device,
+            precision=precision,
+            threads=threads,
+        )
 
     # Detection and description ---------------------------------------------------------------
 
@@ -202,7 +266,7 @@ class SuperPoint(Parameters):
         keypoints : tuple of cv2.KeyPoint
             Those inside the image, in their order, with all fields kept.
         descriptors : ndarray, cv2.UMat or None
-            ``(N, 256)`` float32 of unit norm, one row each; UMat if the image is one.
+            ``(N, descriptorSize())`` float32 of unit norm, one row each; UMat if the image is one.
 
         Raises
         ------
@@ -242,7 +306,8 @@ class SuperPoint(Parameters):
         keypoints : tuple of cv2.KeyPoint
             The strongest first.
         descriptors : ndarray, cv2.UMat or None
-            ``(N, 256)`` float32 of unit norm; UMat if the image is one; None without keypoints.
+            ``(N, descriptorSize())`` float32 of unit norm; UMat if the image is one; None without
+            keypoints.
 
         Raises
         ------
@@ -260,6 +325,12 @@ class SuperPoint(Parameters):
         return to_keypoints(features), return_descriptors(
             rows, image, descriptors, "detectAndCompute"
         )
+
+    @overload
+    def extract(self, image: Image, mask: Any = None) -> Features: ...
+
+    @overload
+    def extract(self, image: Sequence[Image | None], mask: Any = None) -> list[Features]: ...
 
     def extract(self, image: Any, mask: Any = None) -> Features | list[Features]:
         """Detect and describe, into plain arrays instead of ``cv2.KeyPoint``.
@@ -297,7 +368,7 @@ class SuperPoint(Parameters):
             for image, mask in zip(grey, masks, strict=True)
         ]
         present = [i for i, image in enumerate(grey) if image is not None]
-        found = self._extractor.detect(
+        found = self._extractor.extract(
             [image for image in grey if image is not None],
             [allowed[i] for i in present],
             settings,
@@ -336,7 +407,7 @@ class SuperPoint(Parameters):
 
     def descriptorSize(self) -> int:
         """Return the number of columns of descriptors."""
-        return self._extractor.network.architecture.descriptor_dim
+        return self._extractor.descriptor_size
 
     def descriptorType(self) -> int:
         """Return the type of descriptors, ``cv2.CV_32F``."""
@@ -345,6 +416,10 @@ class SuperPoint(Parameters):
     def defaultNorm(self) -> int:
         """Return the norm to match descriptors with, ``cv2.NORM_L2``."""
         return int(cv2.NORM_L2)
+
+    def getPrecision(self) -> str:
+        """Return the arithmetic of the convolutions: never ``"auto"``, but what it has chosen."""
+        return self._extractor.runner.precision
 
     def empty(self) -> bool:
         """Return False: there always is a network."""
@@ -359,11 +434,23 @@ class SuperPoint(Parameters):
 
     def __repr__(self) -> str:
         model = self._source.model or "weights from a file"
-        return f"<SuperPoint {model} on {self._extractor.device}>"
+        runner = self._extractor.runner
+        return f"<SuperPoint {model} on {runner.device} in {runner.precision}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by reference to weights that ship, and by value of others."""
-        return _restore, (type(self), self._source, self._settings)
+        own = {k: v for k, v in vars(self).items() if k not in _OPENED}
+        return _restore, (type(self), self._source, self._settings), own
+
+
+def _check_count(function: str, name: str, value: object) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if value is not None and not (whole and value > 0):  # type: ignore[operator]
+        raise bad_argument(function, f"{name} must be a whole number from 1, not {value!r}")
+
+
+_OPENED = {"_source", "_settings", "_extractor"}
+"""Attributes that are not copied, but made again from the source and the settings."""
 
 
 def _restore(cls: type[SuperPoint], source: _Source, settings: DetectionSettings) -> SuperPoint:
@@ -373,6 +460,4 @@ def _restore(cls: type[SuperPoint], source: _Source, settings: DetectionSettings
     return restored
 
 
-def SuperPoint_create(*args: Any, **kwargs: Any) -> SuperPoint:
-    """Make a :class:`SuperPoint`, as ``cv2.ORB_create`` makes an ORB; same arguments."""
-    return SuperPoint(*args, **kwargs)
+SuperPoint_create = SuperPoint.create

@@ -32,8 +32,12 @@ _PARAMETERS = {
     "edge_threshold": _Parameter("edgeThreshold", int, 0, 1 << 30),
     "score_threshold": _Parameter("scoreThreshold", float, 0.0, 1.0),
     "nms_radius": _Parameter("nmsRadius", int, 0, 1 << 15),
+    "first_level": _Parameter("firstLevel", int, 0, 63),
 }
 """By the fields of DetectionSettings."""
+
+_LARGEST = 16
+"""An image is enlarged so many times at most."""
 
 _SETTING = Lock()  # so that two threads which set two parameters lose neither
 
@@ -63,6 +67,9 @@ class Parameters:
             if settings.nlevels > 1 and settings.scale_factor == 1:
                 message = "scaleFactor must be above 1 for more than one level"
                 raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+            if settings.scale(0) < 1 / _LARGEST:
+                message = f"scaleFactor ** firstLevel must be at most {_LARGEST}"
+                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
             self._settings = settings
 
     def getMaxFeatures(self) -> int:
@@ -89,6 +96,14 @@ class Parameters:
         """Set the number of levels of the image pyramid."""
         self._set("setNLevels", nlevels=nlevels)
 
+    def getFirstLevel(self) -> int:
+        """Return the level of the pyramid that has the image's own size."""
+        return self._settings.first_level
+
+    def setFirstLevel(self, firstLevel: int) -> None:
+        """Set the level of the pyramid that has the image's own size."""
+        self._set("setFirstLevel", first_level=firstLevel)
+
     def getEdgeThreshold(self) -> int:
         """Return the width in pixels of the border without keypoints."""
         return self._settings.edge_threshold
@@ -98,11 +113,11 @@ class Parameters:
         self._set("setEdgeThreshold", edge_threshold=edgeThreshold)
 
     def getScoreThreshold(self) -> float:
-        """Return the least probability of a keypoint."""
+        """Return the response that keypoints must exceed."""
         return self._settings.score_threshold
 
     def setScoreThreshold(self, scoreThreshold: float) -> None:
-        """Set the least probability of a keypoint, 0..1."""
+        """Set the response that keypoints must exceed, 0..1."""
         self._set("setScoreThreshold", score_threshold=scoreThreshold)
 
     def getNMSRadius(self) -> int:

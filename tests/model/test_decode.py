@@ -6,9 +6,11 @@ import scipy.ndimage
 import torch
 
 from cv2_superpoint.model.decode import (
+    find_points,
     heat_map,
     max_filter,
     non_maximum_suppression,
+    point_scores,
     refine_subpixel,
     sample_descriptors,
 )
@@ -128,9 +130,11 @@ def peak(x: float, y: float, sigma: float, height: int = 21, width: int = 25) ->
 
 @pytest.mark.parametrize("sigma", [0.6, 0.8, 1.0])
 @pytest.mark.parametrize("offset", [(0, 0), (0.25, -0.1), (-0.4, 0.4), (0.49, 0.49)])
-def test_refine_finds_the_middle_of_a_peak(offset, sigma):
+@pytest.mark.parametrize("start", [(0, 0), (1, 0), (-1, 1)])
+def test_refine_finds_the_middle_of_a_peak(offset, sigma, start):
     x, y = 12 + offset[0], 10 + offset[1]
-    found = refine_subpixel(peak(x, y, sigma), torch.tensor([[0, 10, 12]]))[0]
+    begin = torch.tensor([[0, 10 + start[1], 12 + start[0]]])
+    found = refine_subpixel(peak(x, y, sigma), begin)
     error = np.hypot(*(found[0].numpy() - (x, y)))
     # Nearer than the whole pixel is, by far.
     assert error < 0.12
@@ -143,32 +147,84 @@ def test_refine_by_loops():
     index = random.integers(0, (3, 12, 15), (60, 3))
     wanted = []
     for b, y, x in index:
+        near = [(v, u) for v in range(y - 1, y + 2) for u in range(x - 1, x + 2)]
+        near = [(v, u) for v, u in near if 0 <= v < 12 and 0 <= u < 15]
+        top, left = max(near, key=lambda p: float(heat[b, p[0], p[1]]))
         total = sum_x = sum_y = 0.0
-        for v in range(y - 2, y + 3):
-            for u in range(x - 2, x + 3):
-                if 0 <= v < 12 and 0 <= u < 15:
-                    weight = float(heat[b, v, u])
-                    total, sum_x, sum_y = total + weight, sum_x + weight * u, sum_y + weight * v
+        for v in range(max(0, top - 2), min(12, top + 3)):
+            for u in range(max(0, left - 2), min(15, left + 3)):
+                weight = float(heat[b, v, u])
+                total, sum_x, sum_y = total + weight, sum_x + weight * u, sum_y + weight * v
         wanted.append((sum_x / total, sum_y / total))
-    got = refine_subpixel(heat, torch.from_numpy(index))[0]
+    got = refine_subpixel(heat, torch.from_numpy(index))
     np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (24, 0), (0, 20), (24, 20), (24, 10), (12, 0)])
 def test_refine_stays_inside(x, y):
-    found = refine_subpixel(peak(x, y, 1.0), torch.tensor([[0, y, x]]))[0][0]
+    found = refine_subpixel(peak(x, y, 1.0), torch.tensor([[0, y, x]]))[0]
     assert 0 <= found[0] <= 24
     assert 0 <= found[1] <= 20
     assert np.hypot(*(found.numpy() - (x, y))) < 1.2
 
 
 def test_refine_of_a_map_of_one_pixel_and_of_no_peaks():
-    assert refine_subpixel(torch.ones(1, 1, 1), torch.tensor([[0, 0, 0]]))[0].tolist() == [[0, 0]]
-    assert refine_subpixel(torch.ones(1, 5, 5), torch.zeros(0, 3, dtype=torch.long))[0].shape == (
-        0,
-        2,
-    )
-    assert refine_subpixel(torch.zeros(1, 5, 5), torch.tensor([[0, 2, 3]]))[0].tolist() == [[3, 2]]
+    assert refine_subpixel(torch.ones(1, 1, 1), torch.tensor([[0, 0, 0]])).tolist() == [[0, 0]]
+    none = torch.zeros(0, 3, dtype=torch.long)
+    assert refine_subpixel(torch.ones(1, 5, 5), none).shape == (0, 2)
+    assert refine_subpixel(torch.zeros(1, 5, 5), torch.tensor([[0, 2, 3]])).tolist() == [[3, 2]]
+
+
+def test_the_score_is_the_heat_of_the_pixels_around():
+    heat = random_map(8, (2, 6, 7), None)
+    wanted = scipy.ndimage.uniform_filter(heat.numpy(), (1, 3, 3), mode="constant") * 9
+    np.testing.assert_allclose(point_scores(heat), wanted, atol=1e-6)
+
+
+def slow_points(heat, threshold, radius, limit, keep):
+    """Greedy suppression of all scores; then positions, what may be kept, and the limit."""
+    score = point_scores(heat[None])
+    index = torch.from_numpy(greedy(score[0].numpy(), threshold, radius)).nonzero()
+    index = torch.cat([torch.zeros(len(index), 1, dtype=torch.long), index], dim=1)
+    xy, values = refine_subpixel(heat[None], index), score[index.unbind(1)]
+    xy, values = xy[keep(xy)], values[keep(xy)]
+    order = values.argsort(descending=True, stable=True)
+    order = order[:limit] if limit > 0 else order
+    return xy[order], values[order]
+
+
+@pytest.mark.parametrize("limit", [0, 1, 7, 40, 10_000])
+@pytest.mark.parametrize("radius", [0, 1, 4])
+@pytest.mark.parametrize(("shape", "levels"), [((40, 57), None), ((40, 57), 3), ((9, 9), 2)])
+def test_the_strongest_points_are_those_of_greedy_suppression(shape, levels, radius, limit):
+    for seed in range(3):
+        heat = random_map(seed, shape, levels)
+        heat = heat * (random_map(seed + 9, shape, None) > 0.3)
+
+        def keep(xy):
+            return (xy[:, 0] > 3) & (xy[:, 1] > 2)
+
+        wanted = slow_points(heat, 0.8, radius, limit, keep)
+        got = find_points(heat, 0.8, radius, limit, keep)
+        assert torch.equal(got[0], wanted[0])
+        assert torch.equal(got[1], wanted[1])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 5.0])
+def test_points_of_a_few_peaks(threshold):
+    heat = peak(20.3, 11.1, 0.8, 300, 400)[0].float() + peak(200, 150.4, 0.7, 300, 400)[0].float()
+    xy, score = find_points(heat, threshold, 4, 2)
+    assert len(score) == (2 if threshold < 5 else 0)
+    if threshold < 5:
+        np.testing.assert_allclose(xy, [[20.3, 11.1], [200, 150.4]], atol=0.05)
+        assert score[0] > score[1] > threshold
+
+
+def test_no_points_where_there_is_no_heat_or_no_number():
+    assert len(find_points(torch.zeros(20, 30), 0.0, 4)[1]) == 0
+    heat = peak(12, 10, 0.8)[0].float()
+    heat[3, 3] = torch.nan
+    assert len(find_points(heat, 0.5, 4)[1]) == 1
 
 
 def interpolate(grid: np.ndarray, x: float, y: float) -> np.ndarray:
@@ -192,7 +248,7 @@ def test_sample_descriptors_by_hand(height, width):
     points = np.concatenate([random.uniform(0, (8 * width - 1, 8 * height - 1), (50, 2)), corners])
     wanted = np.array([interpolate(grid.double().numpy(), x, y) for x, y in points])
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
-    got = sample_descriptors(grid, torch.from_numpy(points))
+    got = sample_descriptors(grid[None], torch.from_numpy(points)[None])[0]
     assert got.dtype == torch.float32
     np.testing.assert_allclose(got, wanted, atol=2e-5)
 
@@ -202,26 +258,23 @@ def test_a_linear_ramp_is_sampled_exactly():
     i, j = np.mgrid[:7, :9]
     planes = np.stack([np.full((7, 9), 50.0), 8 * j + 3.5, 8 * i + 3.5]).astype(np.float32)
     points = np.random.default_rng(8).uniform(3.5, (8 * 9 - 4.5, 8 * 7 - 4.5), (100, 2))
-    got = sample_descriptors(torch.from_numpy(planes), torch.from_numpy(points)).numpy()
+    got = sample_descriptors(torch.from_numpy(planes)[None], torch.from_numpy(points)[None])[0]
+    got = got.numpy()
     np.testing.assert_allclose(50 * got[:, 1:] / got[:, :1], points, atol=1e-3)
 
 
 def test_the_middle_of_a_cell_gives_the_cell():
     grid = torch.randn(8, 4, 5)
-    got = sample_descriptors(grid, torch.tensor([[8 * 3 + 3.5, 8 * 2 + 3.5]]))[0]
+    got = sample_descriptors(grid[None], torch.tensor([[[8 * 3 + 3.5, 8 * 2 + 3.5]]]))[0, 0]
     np.testing.assert_allclose(got, grid[:, 2, 3] / grid[:, 2, 3].norm(), atol=1e-5)
 
 
 def test_no_points_give_no_descriptors():
-    assert sample_descriptors(torch.randn(8, 4, 5), torch.zeros(0, 2)).shape == (0, 8)
+    assert sample_descriptors(torch.randn(2, 8, 4, 5), torch.zeros(2, 0, 2)).shape == (2, 0, 8)
 
 
-def test_score_is_the_probability_of_the_pixels_around_the_peak():
-    heat = torch.zeros(1, 6, 6)
-    heat[0, 1:4, 1:4] = torch.tensor([[0.01, 0.02, 0.01], [0.02, 0.3, 0.05], [0.0, 0.02, 0.01]])
-    heat[0, 2, 4] = 0.2  # two pixels away
-    heat[0, 0, 0] = 0.4
-    index = torch.tensor([[0, 2, 2], [0, 0, 0]])
-    torch.testing.assert_close(refine_subpixel(heat, index)[1], torch.tensor([0.44, 0.41]))
-    crowded = refine_subpixel(torch.full((1, 5, 5), 0.5), torch.tensor([[0, 2, 2]]))[1]
-    assert crowded == 1
+def test_each_image_of_a_batch_is_sampled_in_its_own_map():
+    grid, xy = torch.randn(3, 8, 4, 5), torch.rand(3, 6, 2) * 30
+    got = sample_descriptors(grid, xy)
+    for i in range(3):
+        torch.testing.assert_close(got[i], sample_descriptors(grid[i : i + 1], xy[i : i + 1])[0])

@@ -233,8 +233,8 @@ def test_all_parameters_are_stored(method, suffix, tmp_path):
 def test_reading_what_is_out_of_range_changes_nothing(tmp_path):
     path = tmp_path / "parameters.yml"
     SuperPoint_create(12).save(str(path))
-    path.write_text(path.read_text().replace("nlevels: 1", "nlevels: -1"))
-    feature = SuperPoint_create(7)
+    path.write_text(path.read_text().replace("nlevels: 5", "nlevels: -1"))
+    feature = SuperPoint_create(7, nlevels=1)
     with pytest.raises(cv2.error, match="nlevels"):
         feature.read(str(path))
     assert (feature.getMaxFeatures(), feature.getNLevels()) == (7, 1)

@@ -1,6 +1,7 @@
 """Pickles, copies, threads and processes: what one object does, all that come from it do."""
 
 import copy
+import os
 import pickle
 import random
 import subprocess
@@ -117,6 +118,50 @@ class Special(SuperPoint):
     pass
 
 
+class Tagged(SuperPoint):
+    """With something of its own to lose."""
+
+    def __init__(self, *args: object, tag: str = "", **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.tag = tag
+        self.notes = [tag]
+
+
+@pytest.mark.parametrize("duplicate", COPIES)
+def test_attributes_of_subclasses_are_copied(duplicate):
+    feature = Tagged(7, tag="mine", device="cpu")
+    other = duplicate(feature)
+    assert type(other) is Tagged
+    assert (other.tag, other.notes) == ("mine", ["mine"])
+    assert other.getMaxFeatures() == 7
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("threads", [None, 2])
+def test_a_detector_works_in_a_forked_child(threads, images):
+    # In a process of its own, whose threads have already computed something.
+    code = f"""
+import os, signal, sys
+import numpy as np, torch
+from cv2_superpoint import SuperPoint_create
+torch.set_num_threads(2)
+image = np.random.default_rng(0).integers(0, 255, (480, 640), dtype=np.uint8)
+feature = SuperPoint_create(50, device="cpu", precision="float32", threads={threads})
+torch.rand(600, 600) @ torch.rand(600, 600)
+expected = feature.extract(image).xy
+child = os.fork()
+if not child:
+    signal.alarm(30)  # a child that hangs is killed
+    same = np.array_equal(feature.extract(image).xy, expected)
+    os._exit(0 if same and len(expected) else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("OMP_NUM_THREADS", None)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=120, check=False)
+    assert done.returncode == 0
+
+
 def test_another_process_finds_the_same(images, tmp_path):
     feature = SuperPoint_create(50, device="cpu")
     (tmp_path / "pickle").write_bytes(pickle.dumps((feature, images[1])))
@@ -169,21 +214,21 @@ def test_setters_of_one_thread_leave_a_running_call_alone(images):
     assert_same(many.extract(images[0]), allowed[0])
 
     # Set in the very middle of a call: when the network runs.
-    network = many._extractor.network
-    inside = Event()
+    extractor = many._extractor
+    run, inside = extractor.runner, Event()
 
-    def meddle(*_: object) -> None:
+    def meddle(*arguments: object) -> object:
         inside.set()
         with ThreadPoolExecutor(1) as other:
             other.submit(many.setMaxFeatures, 3).result()
             other.submit(many.setNLevels, 1).result()
             other.submit(many.setNMSRadius, 9).result()
+        return run(*arguments)
 
-    handle = network.detector.register_forward_hook(meddle)
-    try:
-        found = many.extract(images[0])
-    finally:
-        handle.remove()
+    meddle.device = run.device
+    extractor.runner = meddle
+    found = many.extract(images[0])
+    extractor.runner = run
     assert inside.is_set()
     assert_same(found, allowed[0])  # as it was called
     assert_same(many.extract(images[0]), allowed[1])  # from the next call on
@@ -284,7 +329,7 @@ def test_results_are_the_callers_to_change(detector, images):
     assert_same(detector.extract(images[0]), kept)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["int8", "bfloat16", "float16"])
 def test_less_precision_finds_about_the_same(detector, precision, images):
     wanted = detector.extract(images[0])
     found = SuperPoint_create(500, device="cpu", precision=precision).extract(images[0])

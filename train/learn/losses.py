@@ -179,7 +179,7 @@ def _strongest_peaks(
         value, place = (heat * kept).flatten(1).topk(count, dim=1)
     index = torch.stack([place // width, place % width], dim=-1)
     image = torch.arange(batch, device=heat.device)[:, None, None].expand(-1, count, 1)
-    xy, _ = refine_subpixel(heat, torch.cat([image, index], dim=-1).reshape(-1, 3))
+    xy = refine_subpixel(heat, torch.cat([image, index], dim=-1).reshape(-1, 3))
     return xy.reshape(batch, count, 2), value > 0
 
 

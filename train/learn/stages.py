@@ -199,7 +199,7 @@ def _matching_losses(
     hinge = joint.descriptor_loss == "hinge"
     with torch.set_grad_enabled(not hinge):  # which needs no more than the accuracy
         rows = [
-            torch.vmap(sample_descriptors)(half, points)
+            sample_descriptors(half, points)
             for half, points in zip(maps, (at_first, at_second), strict=True)
         ]
         loss, accuracy = info_nce_loss(

@@ -12,6 +12,7 @@ from lightning.fabric import Fabric
 
 from cv2_superpoint.extract.extractor import Extractor
 from cv2_superpoint.model.network import SuperPointNet
+from cv2_superpoint.runners.eager import EagerRunner
 from cv2_superpoint.settings import DetectionSettings
 
 from ..data.homography import sample_homographies, transform, warp
@@ -63,8 +64,10 @@ def matches_preview(
         torch.manual_seed(settings.seed)
         to_source = sample_homographies(settings.joint.second, size, sizes)
     pixels = warp(source, to_source, size, sizes)[0][:, 0].round().byte().numpy()
-    extractor = Extractor(network, fabric.device, "float32")
-    first, second = extractor.detect(list(pixels), [None, None], DetectionSettings(nfeatures=200))
+    runner = EagerRunner(network.eval(), fabric.device, "float32")
+    extractor = Extractor(network, runner, network.architecture.descriptor_dim)
+    wanted = DetectionSettings(nfeatures=200, nlevels=1)
+    first, second = extractor.extract(list(pixels), [None, None], wanted)
     assert first.descriptors is not None
     assert second.descriptors is not None
     pairs = np.empty((0, 2), int)

@@ -20,9 +20,9 @@ from benchmarks.speed import cases, memory, roofline, timing
 from benchmarks.speed import command as speed
 from benchmarks.speed import report as speed_report
 from benchmarks.speed.cases import Case
-from cv2_superpoint.extract.extractor import PRECISIONS
 from cv2_superpoint.model.network import ARCHITECTURES, Architecture
 from cv2_superpoint.model.weights import deserialise
+from cv2_superpoint.runners.choose import PRECISIONS
 
 ROOT = Path(__file__).parents[3]
 SMALL = (64, 96)

@@ -1,0 +1,182 @@
+"""The network in 8-bit integers, on the kernels that PyTorch has of oneDNN.
+
+Static quantisation: activations are unsigned, with one scale per layer that was measured on
+photographs and is kept in the file of weights; weights are signed, with one scale per channel;
+what leaves the network is float32
+(Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", arXiv 1712.05877; Krishnamoorthi, arXiv 1806.08342).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..model.network import CELL, ConvBlock, SuperPointNet, cells_of_squares
+from .maps import Maps
+
+Ranges = dict[str, float]
+"""Largest output of each activation, by the path of its layer in the network."""
+
+Layer = Callable[[Tensor], Tensor]
+
+
+def can_multiply_int8() -> bool:
+    """Tell whether this CPU multiplies 8-bit integers faster than floats (VNNI, AMX).
+
+    Without such instructions the kernels are slower than they are worth, and may saturate.
+    """
+    probes = ("_is_avx512_vnni_supported", "_is_vnni_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+@torch.no_grad()
+def measure_ranges(network: SuperPointNet, images: Iterable[Tensor]) -> Ranges:
+    """Return the largest output of each activation over images, for :class:`Int8Runner`.
+
+    Parameters
+    ----------
+    network
+        Without batch normalisation, in evaluation mode.
+    images
+        Each ``(B, 1, H, W)`` grey in [0, 1], H and W multiples of 8; a few dozen photographs.
+
+    Returns
+    -------
+    dict
+        By the layers' paths.
+    """
+    ranges: Ranges = {}
+
+    def watch(path: str) -> Callable[..., None]:
+        def note(_: torch.nn.Module, __: object, output: Tensor) -> None:
+            ranges[path] = max(ranges.get(path, 0.0), float(output.max()))
+
+        return note
+
+    handles = [
+        block.register_forward_hook(watch(path))
+        for path, block in network.named_modules()
+        if isinstance(block, ConvBlock) and hasattr(block, "relu")
+    ]
+    for image in images:
+        network(image)
+    for handle in handles:
+        handle.remove()
+    return ranges
+
+
+class Int8Runner:
+    """Runs a network without normalisation on a CPU, quantised.
+
+    The last layer of the descriptor decoder is no part of it: points are projected one by one, in
+    float32.
+
+    Parameters
+    ----------
+    network
+        Without batch normalisation, in evaluation mode, on the CPU.
+    ranges
+        From :func:`measure_ranges`.
+
+    Raises
+    ------
+    RuntimeError, AttributeError, KeyError
+        If this PyTorch lacks the kernels, or a layer has no range.
+    """
+
+    precision = "int8"
+    device = torch.device("cpu")
+
+    def __init__(self, network: SuperPointNet, ranges: Ranges) -> None:
+        self._strides = network.strides
+        self._stem_stride = network.architecture.stem_stride
+        scale = 1 / 255  # of the pixels
+        self._stages: list[list[Layer]] = []
+        self._details: dict[int, Layer] = {}
+        for i, stage in enumerate(network.encoder):
+            layers = []
+            for j, block in enumerate(stage.children()):
+                layer, scale = _quantise(block, scale, ranges[f"encoder.{i}.{j}"])
+                layers.append(layer)
+            self._stages.append(layers)
+            if str(i) in network.detail:
+                self._details[i], _ = _quantise(network.detail[str(i)], scale)
+        hidden, inner = _quantise(network.detector[0], scale, ranges["detector.0"])
+        logits, _ = _quantise(network.detector[1], inner)
+        self._detector = [hidden, logits]
+        self._descriptor, _ = _quantise(network.descriptor[0], scale)
+        self(torch.zeros(1, 1, 2 * CELL, 2 * CELL, dtype=torch.uint8), True, True)
+
+    def __call__(self, pixels: Tensor, detect: bool, describe: bool) -> Maps:
+        """Run the network; see :class:`Runner`."""
+        x = F.pixel_unshuffle(pixels.to(torch.uint8), self._stem_stride)
+        x = x.contiguous(memory_format=torch.channels_last)
+        details, before = [], self._strides[0]
+        for i, (stage, stride) in enumerate(zip(self._stages, self._strides, strict=True)):
+            x = _halve(x) if stride > before else x
+            for layer in stage:
+                x = layer(x)
+            if detect and i in self._details:
+                details.append(cells_of_squares(self._details[i](x), stride))
+            before = stride
+        logits = None
+        if detect:
+            for layer in self._detector:
+                logits = layer(x if logits is None else logits)
+            assert logits is not None
+            for cells in details:
+                logits[:, :-1] += cells
+        return Maps(logits, self._descriptor(x) if describe else None)
+
+
+def _halve(x: Tensor) -> Tensor:
+    """Return the largest of every 2x2 pixels; PyTorch's own pooling takes no large uint8."""
+    rows = x.permute(0, 2, 3, 1)
+    rows = torch.maximum(rows[:, ::2], rows[:, 1::2])
+    pairs = rows.unflatten(2, (-1, 2))
+    return torch.maximum(pairs[..., 0, :], pairs[..., 1, :]).permute(0, 3, 1, 2)
+
+
+def _quantise(
+    block: torch.nn.Module, scale: float, largest: float | None = None
+) -> tuple[Layer, float]:
+    """Return a convolution, with its activation if any, and the scale of its output.
+
+    Parameters
+    ----------
+    block
+        A :class:`ConvBlock` without normalisation.
+    scale
+        What one step of its uint8 input stands for.
+    largest
+        Its largest output, which is uint8 then; without, the output is float32.
+    """
+    conv = block.get_submodule("conv")
+    assert isinstance(conv, torch.nn.Conv2d)
+    weight = conv.weight.detach().float()
+    scales = weight.abs().amax((1, 2, 3)).clamp_min(1e-8) / 127
+    rounded = (weight / scales[:, None, None, None]).round().to(torch.int8)
+    stride, padding, dilation, groups = [1, 1], [conv.padding[0]] * 2, [1, 1], 1
+    packed = torch.ops.onednn.qconv_prepack(
+        rounded, scales, scale, 0, stride, padding, dilation, groups
+    )
+    zeros = torch.zeros(len(scales), dtype=torch.int32)
+    bias = None if conv.bias is None else conv.bias.detach().float()
+    step, dtype = (
+        (1.0, torch.float32) if largest is None else (max(largest, 1e-6) / 255, torch.uint8)
+    )
+    after = "relu" if hasattr(block, "relu") else "none"
+    run = torch.ops.onednn.qconv2d_pointwise.default
+
+    def layer(x: Tensor) -> Tensor:
+        output: Tensor = run(
+            x, scale, 0, packed, scales, zeros, bias, stride, padding, dilation, groups,
+            step, 0, dtype, after, [], "",
+        )  # fmt: skip
+        return output
+
+    return layer, step

@@ -1,0 +1,74 @@
+"""How many threads PyTorch computes with on a CPU.
+
+Its threads wait for one another by spinning. Where other processes want the cores, they wait for
+threads that are not running: two threads on a busy machine of two cores took 13 times as long as
+one. And a child of ``os.fork`` has none of its parent's threads, but waits for them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+import torch
+
+_lock = Lock()
+_inside, _before = 0, 1
+_forked = False
+
+
+def _in_child() -> None:
+    global _forked
+    _forked = True
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
+def choose_threads(wanted: int | None) -> int:
+    """Return how many threads to compute with.
+
+    Parameters
+    ----------
+    wanted
+        None: as many as there are idle cores, up to ``torch.get_num_threads()``. In a forked child
+        always one.
+    """
+    if _forked:
+        return 1
+    if wanted is not None:
+        return wanted
+    most = torch.get_num_threads()
+    return max(1, min(most, _idle_cores())) if most > 1 else 1
+
+
+def _idle_cores() -> int:
+    """Return how many cores no other process wants at this moment; 1 where the system is silent."""
+    try:
+        with open("/proc/loadavg") as file:
+            running = int(file.read().split()[3].split("/")[0]) - 1  # without this one
+        return len(os.sched_getaffinity(0)) - running
+    except (OSError, AttributeError, ValueError, IndexError):
+        return 1
+
+
+@contextmanager
+def threads(wanted: int | None) -> Iterator[None]:
+    """Compute with so many threads (see :func:`choose_threads`), then as before."""
+    global _inside, _before
+    count = choose_threads(wanted)
+    with _lock:
+        if not _inside:
+            _before = torch.get_num_threads()
+        _inside += 1
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            torch.set_num_threads(_before)

@@ -1,0 +1,112 @@
+"""The quantised network against the network."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cv2_superpoint import SuperPoint_create
+from cv2_superpoint.model.network import ARCHITECTURES, Architecture, SuperPointNet
+from cv2_superpoint.model.weights import load_shipped, shipped_models
+from cv2_superpoint.runners import choose
+from cv2_superpoint.runners.eager import EagerRunner
+from cv2_superpoint.runners.int8 import Int8Runner, can_multiply_int8, measure_ranges
+
+CPU = torch.device("cpu")
+
+needs_int8 = pytest.mark.skipif(not can_multiply_int8(), reason="this CPU has no fast int8")
+
+
+def pixels(photographs, name="camera"):
+    image = photographs[name][:160, :216]
+    return torch.from_numpy(np.ascontiguousarray(image))[None, None]
+
+
+@needs_int8
+@pytest.mark.parametrize("model", shipped_models())
+@torch.inference_mode()
+def test_what_ships_is_about_the_same_quantised(model, photographs):
+    loaded = load_shipped(model)
+    quantised = Int8Runner(loaded.network, loaded.metadata["ranges"])
+    exact = EagerRunner(loaded.network, CPU, "float32")
+    for name in photographs:
+        image = pixels(photographs, name)
+        got, wanted = quantised(image, True, True), exact(image, True, True)
+        # (A quantised network that forgot a scale would be off by far more.)
+        assert (got.logits - wanted.logits).abs().mean() < 0.15 * wanted.logits.std()
+        likeness = F.cosine_similarity(got.features, wanted.features, dim=1)
+        assert likeness.mean() > 0.98
+
+
+@needs_int8
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        ARCHITECTURES["superpoint-paper"],
+        Architecture((8, 16, 16, 24), 16, 32, stem_stride=2, detail_stages=3),
+        Architecture((8, 8, 8, 8), 8, 8, stem_stride=1, detail_stages=3),
+    ],
+)
+@torch.inference_mode()
+def test_any_architecture_can_be_quantised(architecture, photographs):
+    torch.manual_seed(0)
+    network = SuperPointNet(architecture).eval()
+    image = pixels(photographs)
+    ranges = measure_ranges(network, [image.float() / 255])
+    got = Int8Runner(network, ranges)(image, True, True)
+    wanted = EagerRunner(network, CPU, "float32")(image, True, True)
+    for a, b in zip(got, wanted, strict=True):
+        assert (a - b).norm() < 0.1 * b.norm()
+
+
+@needs_int8
+def test_only_what_is_wanted_is_computed(photographs):
+    loaded = load_shipped("superpoint-lite")
+    runner = Int8Runner(loaded.network, loaded.metadata["ranges"])
+    assert runner(pixels(photographs), False, True).logits is None
+    assert runner(pixels(photographs), True, False).features is None
+
+
+def test_the_same_points_are_found_quantised(photographs):
+    """At least 97 % of the points lie within half a pixel of one found in float32."""
+    near = total = 0
+    kinds = {p: SuperPoint_create(300, device="cpu", precision=p) for p in ("auto", "float32")}
+    for image in photographs.values():
+        found, wanted = (kinds[p].extract(image) for p in ("auto", "float32"))
+        # Where the list ends is a matter of the last digit: look among more.
+        more = SuperPoint_create(600, device="cpu", precision="float32").extract(image)
+        distance = np.linalg.norm(found.xy[:, None] - more.xy[None], axis=2)
+        near += (distance.min(1) < 0.5).sum()
+        total += len(found)
+        assert len(found) == len(wanted)
+    assert near / total > 0.97
+
+
+def test_auto_says_what_it_chose():
+    precision = SuperPoint_create(device="cpu").getPrecision()
+    assert precision == ("int8" if can_multiply_int8() else precision)
+    assert precision in ("int8", "bfloat16", "float32")
+    assert SuperPoint_create(device="cpu", precision="float32").getPrecision() == "float32"
+
+
+def test_a_pytorch_without_the_kernels_computes_in_float32_and_says_so_once(monkeypatch):
+    def missing(*_: object) -> None:
+        raise AttributeError("'_OpNamespace' 'onednn' object has no attribute 'qconv_prepack'")
+
+    monkeypatch.setattr(choose, "Int8Runner", missing)
+    with pytest.warns(RuntimeWarning, match="cannot compute in int8") as said:
+        feature = SuperPoint_create(device="cpu", precision="int8")
+    assert len(said) == 1
+    assert feature.getPrecision() == "float32"
+
+
+def test_a_cpu_without_fast_int8_does_not_try(monkeypatch):
+    monkeypatch.setattr(choose, "can_multiply_int8", lambda: False)
+    monkeypatch.setattr(choose, "can_multiply_bfloat16", lambda _: False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert SuperPoint_create(device="cpu").getPrecision() == "float32"

@@ -1,0 +1,72 @@
+"""How many threads compute."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from cv2_superpoint import SuperPoint_create
+from cv2_superpoint.runners import threads as module
+from cv2_superpoint.runners.threads import choose_threads, threads
+
+
+@pytest.fixture
+def torch_threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_a_wish_is_followed(torch_threads):
+    torch_threads(2)
+    assert choose_threads(3) == 3
+    with threads(1):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("idle", "most", "count"), [(4, 8, 4), (9, 8, 8), (0, 8, 1), (-5, 8, 1)])
+def test_by_default_idle_cores_compute(monkeypatch, torch_threads, idle, most, count):
+    torch_threads(most)
+    monkeypatch.setattr(module, "_idle_cores", lambda: idle)
+    assert choose_threads(None) == count
+
+
+def test_the_number_is_restored_whatever_threads_end_first(torch_threads):
+    torch_threads(2)
+
+    def work(i: int) -> None:
+        for _ in range(50):
+            with threads(1 + i % 2):
+                time.sleep(1e-4)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(8)))
+        left = set(pool.map(lambda _: torch.get_num_threads(), range(8)))
+    assert torch.get_num_threads() == 2
+    assert left == {2}
+
+
+def test_a_loaded_machine_takes_no_longer_than_one_thread_does(photographs):
+    image = photographs["camera"]
+    spin = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(spin) for _ in range(2 * (torch.get_num_threads() or 1))]
+    try:
+        kinds = [SuperPoint_create(300, device="cpu", threads=t) for t in (None, 1)]
+        times: dict[int, list[float]] = {0: [], 1: []}
+        for _ in range(8):
+            for i, feature in enumerate(kinds):
+                start = time.perf_counter()
+                feature.detect(image)
+                times[i].append(time.perf_counter() - start)
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    chosen, one = (sorted(times[i])[3] for i in (0, 1))
+    assert chosen < 1.3 * one + 0.05
