@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -172,7 +172,6 @@ def test_any_device(device):
         assert isinstance(feature.detect(IMAGE), tuple)
 
 
-@settings(max_examples=10)
 @given(
     calls=st.lists(
         st.one_of(
