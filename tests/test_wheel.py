@@ -1,7 +1,8 @@
-"""The wheel holds the package and its weights, and nothing else."""
+"""The wheel holds the package and its weights and nothing else; the sdist, what tests need too."""
 
 from __future__ import annotations
 
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,13 +13,21 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory):
+def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        wheel = hatchling.build.build_wheel(str(folder))
-    with zipfile.ZipFile(folder / wheel) as archive:
+        return folder / hatchling.build.build_wheel(str(folder))
+
+
+@pytest.fixture(scope="module")
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
         return archive.namelist()
+
+
+def test_the_wheel_is_small(wheel):
+    assert wheel.stat().st_size < 6_000_000
 
 
 def test_top_level_is_the_package(names):
@@ -35,6 +44,20 @@ def test_weights_travel_with_their_card(names):
 def test_licence_and_notice_travel_too(names):
     assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in names}
     assert "cv2_superpoint/py.typed" in names
+
+
+def test_the_sdist_builds_the_same_wheel(names, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    sdist = tmp_path / hatchling.build.build_sdist(str(tmp_path))
+    assert sdist.stat().st_size < 6_000_000
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
+    for file in ("tests/conftest.py", "train/__main__.py", "benchmarks/__main__.py", "noxfile.py"):
+        assert (unpacked / file).is_file()
+    monkeypatch.chdir(unpacked)
+    with zipfile.ZipFile(tmp_path / hatchling.build.build_wheel(str(tmp_path))) as archive:
+        assert sorted(archive.namelist()) == sorted(names)
 
 
 def test_no_gaps_are_left_in_what_people_read():

@@ -314,7 +314,8 @@ class SuperPoint(Parameters):
         cv2.error
             For an image or mask of a wrong type or size.
         """
-        if useProvidedKeypoints:
+        flags = int | np.integer | np.bool_ | None  # what OpenCV's bindings take for a bool
+        if not isinstance(useProvidedKeypoints, flags) or useProvidedKeypoints:
             raise bad_argument(
                 "detectAndCompute", "from Python no keypoints can be provided; use compute()"
             )
