@@ -192,6 +192,20 @@ def make(name: str, count: int) -> Detector:
         raise MethodError(f"cannot make the method {name!r}: {error}") from error
 
 
+def make_describing(name: str, count: int) -> Detector:
+    """Do as `make` for a method that must have descriptors.
+
+    Raises
+    ------
+    MethodError
+        Also if it only detects.
+    """
+    detector = make(name, count)
+    if isinstance(detector, DetectionOnly):
+        raise MethodError(f"{name} only detects: it has no descriptors to match")
+    return detector
+
+
 def is_ours(name: str) -> bool:
     """Tell whether a method of this name is backed by `cv2_superpoint`."""
     stem = name.partition("=")[0]  # the file after it may have a colon, on Windows
