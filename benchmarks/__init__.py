@@ -35,13 +35,18 @@ The rooms::
       zoom                photographs x zooms x rotations -> records -> a summary of each
       plots               summaries -> curves
 
-    speed/              ``python -m benchmarks speed``, and ``pytest benchmarks --benchmark-only``
+    speed/              ``python -m benchmarks speed``, ``memory`` and ``accuracy-over-time``;
+                        ``pytest benchmarks --benchmark-only``
       command             options in, tables, CSV and JSON out
       cases               what is timed: method, size, points, threads, device, precision, batch
+      plain               SuperPoint as the literature has it, to compare with
       timing              cases -> times, in rounds
       roofline            where the time of a network goes, and the least that it could take
-      memory              a case -> its peak memory, in a process of its own
       report              times -> rows and text
+      memory_command      options in, tables and CSV out: memory
+      memory              a case -> its peak memory, in a process of its own
+      tradeoff            reports of several commands -> points: accuracy-over-time
+      plots               points -> a picture
       test_speed          times of single calls, to find regressions
 
 A new method is a line in `common.detectors.METHODS`.

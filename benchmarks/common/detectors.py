@@ -121,6 +121,7 @@ METHODS: dict[str, Factory] = {
     "FAST": lambda n: DetectionOnly(cv2.FastFeatureDetector.create()),
     "Harris": lambda n: _corners(n, harris=True),
     "Shi": lambda n: _corners(n, harris=False),
+    "PlainSuperPoint": lambda n: import_module("benchmarks.speed.plain").PlainSuperPoint(n),
 }
 """What needs nothing but its name."""
 
@@ -242,8 +243,8 @@ def _find_foreign(name: str) -> Factory:
         raise MethodError(f"cannot find the method {name!r}: {error}") from error
 
 
-def make(name: str, count: int) -> Detector:
-    """Make the method of a name, for so many points.
+def make(name: str, count: int, **settings: Any) -> Detector:
+    """Make the method of a name, for so many points; one of ours with more settings.
 
     Raises
     ------
@@ -251,7 +252,7 @@ def make(name: str, count: int) -> Detector:
         Also if its file is none that it can read.
     """
     try:
-        return find_factory(name)(count)
+        return find_factory(name)(count, **settings)
     except cv2.error as error:
         raise MethodError(f"cannot make the method {name!r}: {error}") from error
 
