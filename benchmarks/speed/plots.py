@@ -28,31 +28,29 @@ def accuracy_over_time(panels: Mapping[str, Sequence[Point]], conditions: str) -
     bytes
         A PNG.
     """
-    figure = Figure(figsize=(5.2 * len(panels), 4.2), layout="constrained")
-    for axes, (title, points) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-    ):
+    figure = Figure(figsize=(5.2 * len(panels), 4.4), layout="constrained")
+    drawn = figure.subplots(1, len(panels), squeeze=False, sharex=True)[0]
+    for axes, (title, points) in zip(drawn, panels.items(), strict=True):
         _draw(axes, points)
         axes.set_title(title, loc="left", fontsize=11, weight="bold")
         axes.set_xlabel("ms per frame: detect, match, homography", color=OTHERS)
+    times = [point.milliseconds for points in panels.values() for point in points]
+    drawn[0].set_xlim(min(times) / 1.8, max(times) * 1.8)
     figure.supxlabel(conditions, fontsize=9, color=OTHERS)
     return save(figure)
 
 
 def _draw(axes: Axes, points: Sequence[Point]) -> None:
-    times = [point.milliseconds for point in points]
     axes.set_xscale("log")
-    axes.set_xlim(min(times) / 1.6, max(times) * 1.6)
-    axes.set_ylim(0, 1.15 * max(point.accuracy for point in points))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.margins(y=0.25)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    middle = (times[0] * times[-1]) ** 0.5
-    for point in points:
+    for i, point in enumerate(points):
         ours = is_ours(point.method)
-        colour = OURS if ours else OTHERS
+        colour, above = OURS if ours else OTHERS, i % 2 == 0
         axes.scatter(
             point.milliseconds,
             point.accuracy,
@@ -61,14 +59,14 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
             zorder=3 + ours,
             edgecolor="white",
         )
-        # Towards the middle, so that no label leaves the panel.
-        left = point.milliseconds > middle
+        # Above and below by turns, so that labels of neighbours stay apart.
         axes.annotate(
-            point.method.replace("[", "\n["),
+            point.method.replace("[", "\n").rstrip("]"),
             (point.milliseconds, point.accuracy),
-            xytext=(-8 if left else 8, 5),
+            xytext=(0, 8 if above else -8),
             textcoords="offset points",
-            ha="right" if left else "left",
+            ha="center",
+            va="bottom" if above else "top",
             color=colour,
             fontsize=9,
             weight="bold" if ours else "normal",
