@@ -5,11 +5,12 @@ The rooms::
     common/             what all commands use
       options             options that several commands have
       datasets            sequences on disk -> images of one size and their homographies
-      photographs         those inside scikit-image's wheel, or the pictures of a folder
+      photographs         those inside scikit-image's wheel, or a folder's; in other light
       detectors           a name -> anything with detectAndCompute and defaultNorm
       features            detector x image -> points and descriptors, cached on disk
       metrics             keypoints, matches and a homography -> numbers; pure functions
       tables              rows -> text and CSV
+      processes           workers side by side
       figures             the look of a method's line; saving
       machine             what numbers depend on besides code and data
 
@@ -26,19 +27,26 @@ The rooms::
       report              results and pictures -> report.md, report.html
       comparison          two report.json -> what changed
 
-    invariance/         ``python -m benchmarks rotation`` and ``scale``
-      command             options in, tables, CSV and plot out
-      views               a photograph -> the same turned or made smaller, and the homography
+    invariance/         ``python -m benchmarks rotation``, ``scale`` and ``zoom-rotation``
+      command             options in, tables, CSV and plot out: rotation and scale
+      zoom_command        the same for zoom-rotation
+      views               a photograph -> the same turned, smaller or larger, and the homography
       steps               methods x photographs x steps -> records -> a summary per step
+      zoom                photographs x zooms x rotations -> records -> a summary of each
       plots               summaries -> curves
 
-    speed/              ``python -m benchmarks speed``, and ``pytest benchmarks --benchmark-only``
+    speed/              ``python -m benchmarks speed``, ``memory`` and ``accuracy-over-time``;
+                        ``pytest benchmarks --benchmark-only``
       command             options in, tables, CSV and JSON out
       cases               what is timed: method, size, points, threads, device, precision, batch
+      plain               SuperPoint as the literature has it, to compare with
       timing              cases -> times, in rounds
       roofline            where the time of a network goes, and the least that it could take
-      memory              a case -> its peak memory, in a process of its own
       report              times -> rows and text
+      memory_command      options in, tables and CSV out: memory
+      memory              a case -> its peak memory, in a process of its own
+      tradeoff            reports of several commands -> points: accuracy-over-time
+      plots               points -> a picture
       test_speed          times of single calls, to find regressions
 
 A new method is a line in `common.detectors.METHODS`.

@@ -62,6 +62,7 @@ def describe_settings(results: Results) -> list[tuple[str, str]]:
 def to_json(results: Results) -> dict[str, Any]:
     """Return what report.json holds; what is not finite (failed, or undefined) becomes null."""
     contents = {
+        "benchmark": "hpatches",
         "protocol": asdict(results.protocol),
         "data": results.data,
         "versions": results.versions,

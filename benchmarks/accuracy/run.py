@@ -1,24 +1,19 @@
 """Methods over sequences: one record per image and per pair."""
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cv2
 from tqdm import tqdm
 
 from ..common import datasets, detectors, features
 from ..common.datasets import Image
 from ..common.detectors import Detector
 from ..common.features import Features
+from ..common.processes import worker_pool
 from . import scoring
 from .protocol import Protocol
 from .scoring import View
@@ -136,36 +131,15 @@ def run(jobs: Sequence[Job]) -> Records:
 
 
 def _run_in_processes(jobs: Sequence[Job], tick: Callable[[], Any]) -> list[Records]:
-    # "spawn", because forked processes inherit the threads' locks of OpenCV and PyTorch.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs[0].workers, mp_context=context, initializer=_begin_worker)
     batched = set(filter(detectors.runs_on_gpu, {job.method for job in jobs}))
     futures: dict[int, Future[Records]] = {}
-    try:
+    with worker_pool(jobs[0].workers) as pool:
         for i in sorted(range(len(jobs)), key=lambda i: jobs[i].method in batched):
             if jobs[i].method in batched:
                 find_features(jobs[i])  # the worker finds them in the cache
             futures[i] = pool.submit(evaluate, jobs[i])
             futures[i].add_done_callback(lambda future: None if future.cancelled() else tick())
         return [futures[i].result() for i in range(len(jobs))]
-    finally:
-        # After an interruption or an error: finish what has begun, and begin nothing more.
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides how to end
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ["OMP_NUM_THREADS"] = "1"  # for PyTorch, which is imported later if at all
-    cv2.setNumThreads(1)
-
-
-def _end_with_parent() -> None:
-    # A pool's processes would wait for ever for work from a parent that was killed.
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
 
 
 @cache  # networks are slow to load, and no run has many methods

@@ -47,7 +47,15 @@ def score_matches(view: View, k: int, protocol: Protocol) -> dict[str, Any]:
         "matches": len(pairs),
         "corner_errors": [
             metrics.corner_error(estimate, homography, size1)
-            for estimate in _estimate_homographies(matched1, matched2, protocol)
+            for estimate in metrics.estimate_homographies(
+                matched1,
+                matched2,
+                protocol.ransac_threshold,
+                protocol.ransac_iterations,
+                protocol.ransac_confidence,
+                ESTIMATORS[protocol.estimator],
+                protocol.ransac_repeats,
+            )
         ],
         "matching_accuracy": {
             threshold: metrics.matching_accuracy(matched1, matched2, homography, threshold)
@@ -74,25 +82,6 @@ def score_matches(view: View, k: int, protocol: Protocol) -> dict[str, Any]:
             protocol.descriptor_threshold,
         ),
     }
-
-
-def _estimate_homographies(
-    matched1: NDArray[np.float64], matched2: NDArray[np.float64], protocol: Protocol
-) -> list[metrics.Floats | None]:
-    random = np.random.default_rng(0)
-    orders = [np.arange(len(matched1))]
-    orders += [random.permutation(len(matched1)) for _ in range(protocol.ransac_repeats - 1)]
-    return [
-        metrics.estimate_homography(
-            matched1[order],
-            matched2[order],
-            protocol.ransac_threshold,
-            protocol.ransac_iterations,
-            protocol.ransac_confidence,
-            ESTIMATORS[protocol.estimator],
-        )
-        for order in orders
-    ]
 
 
 def score_detection(view: View, k: int, protocol: Protocol) -> tuple[float, float]:

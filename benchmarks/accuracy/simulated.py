@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..common.datasets import Image, fit
+from ..common.photographs import change_light
 
 LABEL = "built-in set (simulated changes of photographs from skimage.data; not HPatches)"
 
@@ -46,30 +47,6 @@ def write_sequences(folder: Path, photographs: Mapping[str, Image]) -> None:
             seen.append(change_light(view, strength / 4, random))
             homographies.append(matrix @ np.linalg.inv(first))
         _write(folder / f"v_{name}", [reference, *seen], homographies)
-
-
-def change_light(image: Image, strength: float, random: np.random.Generator) -> Image:
-    """Change exposure and contrast, cast a soft shadow, and add noise.
-
-    Parameters
-    ----------
-    image : (H, W) uint8 array
-    strength : float
-        From 0, nothing, to 1, a lot.
-    random : numpy.random.Generator
-
-    Returns
-    -------
-    (H, W) uint8 array
-    """
-    height, width = image.shape
-    gamma = np.exp(random.choice([-1, 1]) * strength * random.uniform(0.6, 1.0))
-    angle = random.uniform(0, 2 * np.pi)
-    y, x = np.mgrid[:height, :width]
-    ramp = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
-    shadow = 1 - 0.8 * strength / (1 + np.exp(-12 * ramp))
-    light = (image / 255.0) ** gamma * shadow + random.normal(0, 0.03 * strength, image.shape)
-    return np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8)
 
 
 def _corners() -> NDArray[np.float64]:

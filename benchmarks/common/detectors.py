@@ -1,7 +1,9 @@
 """Methods by name. A method is a callable that takes the number of points to keep."""
 
+import ast
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -28,7 +30,7 @@ class Detector(Protocol):
         """Norm in which the descriptors are compared, e.g. cv2.NORM_L2."""
 
 
-Factory = Callable[[int], Detector]
+Factory = Callable[..., Detector]
 
 
 class MethodError(ValueError):
@@ -110,13 +112,6 @@ def _corners(n: int, harris: bool) -> Detector:
     )
 
 
-def _superpoint(n: int, **settings: Any) -> Detector:
-    # Imported here, so that the classical methods run without PyTorch.
-    return import_module("cv2_superpoint").SuperPoint_create(n, **settings)
-
-
-_PYRAMID = {"scaleFactor": 2**0.5, "nlevels": 3}
-
 METHODS: dict[str, Factory] = {
     "ORB": lambda n: cv2.ORB.create(n),
     "SIFT": lambda n: cv2.SIFT.create(n),
@@ -126,24 +121,80 @@ METHODS: dict[str, Factory] = {
     "FAST": lambda n: DetectionOnly(cv2.FastFeatureDetector.create()),
     "Harris": lambda n: _corners(n, harris=True),
     "Shi": lambda n: _corners(n, harris=False),
-    "SuperPoint": _superpoint,
-    "SuperPoint-pyramid": lambda n: _superpoint(n, **_PYRAMID),
-    "SuperPoint-full": lambda n: _superpoint(n, model="superpoint"),
-    "SuperPoint-lite": lambda n: _superpoint(n, model="superpoint-lite"),
-    "SuperPoint-binary": lambda n: Redescribed(_superpoint(n), sign_bits, cv2.NORM_HAMMING),
-    "SuperPoint-bfloat16": lambda n: _superpoint(n, precision="bfloat16"),
+    "PlainSuperPoint": lambda n: import_module("benchmarks.speed.plain").PlainSuperPoint(n),
 }
 """What needs nothing but its name."""
 
 WITH_FILE: dict[str, Callable[[int, str], Detector]] = {
     "ALIKED": lambda n, file: cv2.ALIKED.create(file),
     "DISK": lambda n, file: cv2.DISK.create(file, n),
-    "SuperPoint": lambda n, file: _superpoint(n, weights=file),
-    "SuperPoint-pyramid": lambda n, file: _superpoint(n, weights=file, **_PYRAMID),
 }
-"""What is given as NAME=FILE: the network of OpenCV 5's ALIKED and DISK, other weights of ours."""
+"""What is given as NAME=FILE: the networks of OpenCV 5's ALIKED and DISK."""
 
-NAMES = f"{', '.join(METHODS)}; with a file: {', '.join(f'{name}=FILE' for name in WITH_FILE)}"
+OURS: dict[str, dict[str, Any]] = {
+    "SuperPoint": {},
+    "SuperPoint-pyramid": {"scaleFactor": 2**0.5, "nlevels": 3},
+    "SuperPoint-full": {"model": "superpoint"},
+    "SuperPoint-lite": {"model": "superpoint-lite"},
+    "SuperPoint-binary": {},
+}
+"""Settings of `cv2_superpoint.SuperPoint` that have a name; others go in brackets after it."""
+
+_OURS = re.compile(r"(?P<stem>[\w-]+)(\[(?P<settings>[^]]*)])?(=(?P<file>.+))?")
+
+NAMES = (
+    f"{', '.join([*METHODS, *OURS])}; with settings: SuperPoint[nlevels=5,precision=bfloat16]; "
+    f"with a file: {', '.join(f'{name}=FILE' for name in [*WITH_FILE, 'SuperPoint'])}"
+)
+
+
+def settings_of(name: str) -> dict[str, Any] | None:
+    """Read the settings of `cv2_superpoint.SuperPoint` in a name; None if it names no such method.
+
+    Parameters
+    ----------
+    name : str
+        A key of `OURS`, then perhaps settings in brackets, then perhaps ``=FILE`` of weights.
+
+    Raises
+    ------
+    MethodError
+        For a setting without a value.
+    """
+    parts = _OURS.fullmatch(name)
+    if parts is None or parts["stem"] not in OURS:
+        return None
+    settings = dict(OURS[parts["stem"]])
+    for setting in filter(None, (parts["settings"] or "").split(",")):
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise MethodError(f"{name!r}: a setting is like nlevels=5, not {setting!r}")
+        settings[key.strip()] = _literal(value.strip())
+    if parts["file"]:
+        settings["weights"] = parts["file"]
+    return settings
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text  # a word, such as bfloat16, needs no quotes
+
+
+def _superpoint(name: str, settings: dict[str, Any]) -> Factory:
+    def make(n: int, **more: Any) -> Detector:
+        # Imported here, so that the classical methods run without PyTorch.
+        create = import_module("cv2_superpoint").SuperPoint_create
+        try:
+            detector = create(n, **settings | more)
+        except TypeError as error:  # a name that it does not have
+            raise MethodError(f"cannot make the method {name!r}: {error}") from error
+        if name.startswith("SuperPoint-binary"):
+            return Redescribed(detector, sign_bits, cv2.NORM_HAMMING)
+        return detector
+
+    return make
 
 
 def find_factory(name: str) -> Factory:
@@ -152,9 +203,14 @@ def find_factory(name: str) -> Factory:
     Parameters
     ----------
     name : str
-        A key of `METHODS`; "NAME=FILE" with a key of `WITH_FILE`; or "module:callable" for any
-        callable that takes the number of points and returns something with detectAndCompute and
-        defaultNorm.
+        A key of `METHODS`; "NAME=FILE" with a key of `WITH_FILE`; one of ours (`settings_of`); or
+        "module:callable" for any callable that takes the number of points and returns something
+        with detectAndCompute and defaultNorm.
+
+    Returns
+    -------
+    callable
+        Takes the number of points; one of ours also more settings.
 
     Raises
     ------
@@ -162,13 +218,22 @@ def find_factory(name: str) -> Factory:
     """
     if name in METHODS:
         return METHODS[name]
-    stem, equals, file = name.partition("=")
-    if equals and stem in WITH_FILE:
-        if not Path(file).is_file():
-            raise MethodError(f"cannot find the file of {name!r}")
-        if stem in ("ALIKED", "DISK") and not hasattr(cv2, stem):
-            raise MethodError(f"{stem} needs OpenCV 5; this is {cv2.__version__}")
-        return lambda n: WITH_FILE[stem](n, file)
+    settings = settings_of(name)
+    stem, _, file = name.partition("=")
+    if settings is not None:
+        file = settings.get("weights", "")
+    elif stem not in WITH_FILE:
+        return _find_foreign(name)
+    if (file or settings is None) and not Path(file).is_file():
+        raise MethodError(f"cannot find the file of {name!r}")
+    if settings is not None:
+        return _superpoint(name, settings)
+    if not hasattr(cv2, stem):
+        raise MethodError(f"{stem} needs OpenCV 5; this is {cv2.__version__}")
+    return lambda n: WITH_FILE[stem](n, file)
+
+
+def _find_foreign(name: str) -> Factory:
     module, colon, attribute = name.partition(":")
     if not colon:
         raise MethodError(f"unknown method {name!r}: choose from {NAMES}; or give module:callable")
@@ -178,8 +243,8 @@ def find_factory(name: str) -> Factory:
         raise MethodError(f"cannot find the method {name!r}: {error}") from error
 
 
-def make(name: str, count: int) -> Detector:
-    """Make the method of a name, for so many points.
+def make(name: str, count: int, **settings: Any) -> Detector:
+    """Make the method of a name, for so many points; one of ours with more settings.
 
     Raises
     ------
@@ -187,15 +252,28 @@ def make(name: str, count: int) -> Detector:
         Also if its file is none that it can read.
     """
     try:
-        return find_factory(name)(count)
+        return find_factory(name)(count, **settings)
     except cv2.error as error:
         raise MethodError(f"cannot make the method {name!r}: {error}") from error
 
 
+def make_describing(name: str, count: int) -> Detector:
+    """Do as `make` for a method that must have descriptors.
+
+    Raises
+    ------
+    MethodError
+        Also if it only detects.
+    """
+    detector = make(name, count)
+    if isinstance(detector, DetectionOnly):
+        raise MethodError(f"{name} only detects: it has no descriptors to match")
+    return detector
+
+
 def is_ours(name: str) -> bool:
     """Tell whether a method of this name is backed by `cv2_superpoint`."""
-    stem = name.partition("=")[0]  # the file after it may have a colon, on Windows
-    return stem.startswith("SuperPoint") and ":" not in stem
+    return settings_of(name) is not None
 
 
 def runs_on_gpu(name: str) -> bool:
@@ -210,13 +288,14 @@ def fingerprint(name: str) -> str:
     ``features.py``, of the file of weights, of the package `cv2_superpoint`, or of the module of a
     foreign callable (not of what that one imports).
     """
-    _, equals, file = name.partition("=")
+    ours = settings_of(name)
+    file = name.partition("=")[2] if ours is None else ours.get("weights", "")
     module, colon, _ = name.partition(":")
     files = [Path(__file__), Path(__file__).with_name("features.py")]
     packages = ["numpy", "opencv-contrib-python", "opencv-python", "opencv-python-headless"]
-    if equals:
+    if file:
         files.append(Path(file))
-    if is_ours(name):
+    if ours is not None:
         package = Path(import_module("cv2_superpoint").__file__ or "").parent
         files += sorted([*package.rglob("*.py"), *package.glob("weights/*.safetensors")])
         packages.append("torch")
@@ -226,5 +305,5 @@ def fingerprint(name: str) -> str:
             files.append(Path(spec.origin))
     parts: list[Any] = [name, cv2.__version__, {p: version_of(p) for p in packages}]
     parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    parts.append(is_ours(name) and runs_on_gpu(name))
+    parts.append(runs_on_gpu(name))
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -201,6 +201,30 @@ def estimate_homography(
     return None if estimate is None else np.asarray(estimate, np.float64)
 
 
+def estimate_homographies(
+    points1: Floats,
+    points2: Floats,
+    threshold: float,
+    max_iterations: int,
+    confidence: float,
+    estimator: int = cv2.RANSAC,
+    repeats: int = 1,
+) -> list[Floats | None]:
+    """Do as `estimate_homography` for several orders of the matches, the given one first.
+
+    RANSAC draws by position, so the order alone changes its result; the orders are always the same.
+    """
+    random = np.random.default_rng(0)
+    orders = [np.arange(len(points1))]
+    orders += [random.permutation(len(points1)) for _ in range(repeats - 1)]
+    return [
+        estimate_homography(
+            points1[order], points2[order], threshold, max_iterations, confidence, estimator
+        )
+        for order in orders
+    ]
+
+
 def corner_error(estimate: Floats | None, homography: Floats, size: tuple[int, int]) -> float:
     """Mean distance between the corners of image 1 under two homographies [1]_.
 

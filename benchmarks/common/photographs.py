@@ -1,4 +1,4 @@
-"""Photographs to measure on: those inside scikit-image's wheel, or the pictures of a folder."""
+"""Photographs to measure on: those inside scikit-image's wheel, or a folder's; in other light."""
 
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,30 @@ def describe_photographs(folder: Path | None, count: int) -> str:
     if folder is None:
         return f"{count} photographs inside scikit-image's wheel: {', '.join(BUNDLED[:count])}"
     return f"{count} pictures of {folder}"
+
+
+def change_light(image: Image, strength: float, random: np.random.Generator) -> Image:
+    """Change exposure and contrast, cast a soft shadow, and add noise.
+
+    Parameters
+    ----------
+    image : (H, W) uint8 array
+    strength : float
+        From 0, nothing, to 1, a lot.
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    (H, W) uint8 array
+    """
+    height, width = image.shape
+    gamma = np.exp(random.choice([-1, 1]) * strength * random.uniform(0.6, 1.0))
+    angle = random.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[:height, :width]
+    ramp = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
+    shadow = 1 - 0.8 * strength / (1 + np.exp(-12 * ramp))
+    light = (image / 255.0) ** gamma * shadow + random.normal(0, 0.03 * strength, image.shape)
+    return np.rint(255 * np.clip(light, 0, 1)).astype(np.uint8)
 
 
 def _read_bundled(name: str) -> Image:

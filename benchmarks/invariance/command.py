@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.detectors import DetectionOnly, MethodError, make
+from ..common.detectors import MethodError, make_describing
 from ..common.machine import library_versions
 from ..common.options import add_methods, positive
 from ..common.photographs import BUNDLED, PhotographError, describe_photographs, read_photographs
@@ -17,6 +17,10 @@ from .steps import Protocol, Summary, run_steps, summarise
 from .views import shrink, turn
 
 PROTOCOL = Protocol()
+
+ROTATION_SIZE = (320, 320)
+SCALE_SIZE = (480, 640)
+"""(height, width) of the views."""
 
 ROTATION = (
     "Photographs turned about their centre. Every view is a square cut from the middle of a larger "
@@ -44,19 +48,24 @@ def add_command(commands: Any) -> None:
         help="correct homographies of turned photographs, per angle",
         description=ROTATION + MATCHING,
     )
-    _add_options(rotation, "degrees", start=0, end=360, step=15)
-    rotation.set_defaults(view=lambda p, degrees: turn(p, degrees, PROTOCOL.rotation_size))
+    _add_options(rotation, "degrees", ROTATION_SIZE, start=0, end=360, step=15)
+    rotation.set_defaults(view=lambda p, degrees: turn(p, degrees, ROTATION_SIZE))
     scale = commands.add_parser(
         "scale",
         help="correct homographies of photographs made smaller, per factor",
         description=SCALE + MATCHING,
     )
-    _add_options(scale, "times smaller", start=1, end=4, step=0.5)
-    scale.set_defaults(view=lambda p, factor: shrink(p, factor, PROTOCOL.scale_size))
+    _add_options(scale, "times smaller", SCALE_SIZE, start=1, end=4, step=0.5)
+    scale.set_defaults(view=lambda p, factor: shrink(p, factor, SCALE_SIZE))
 
 
 def _add_options(
-    parser: argparse.ArgumentParser, unit: str, start: float, end: float, step: float
+    parser: argparse.ArgumentParser,
+    unit: str,
+    size: tuple[int, int],
+    start: float,
+    end: float,
+    step: float,
 ) -> None:
     add, name = parser.add_argument, parser.prog.split()[-1]
     add(
@@ -70,7 +79,7 @@ def _add_options(
     add("--step", type=float, default=step, help=f"default: {step:g}")
     add("--to", type=float, default=end, help=f"the last step; default: {end:g}")
     add("--out", type=Path, metavar="DIR", help=f"write {name}.csv, {name}_pairs.csv, {name}.png")
-    parser.set_defaults(run=run, fail=parser.error, name=name, unit=unit, start=start)
+    parser.set_defaults(run=run, fail=parser.error, name=name, unit=unit, size=size, start=start)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -88,17 +97,14 @@ def run(options: argparse.Namespace) -> None:
     # The last step counts although steps such as 0.1 have no exact sum.
     steps = np.arange(options.start, options.to + options.step / 1000, options.step).tolist()
     try:
-        methods = {name: make(name, PROTOCOL.points) for name in options.methods}
+        methods = {name: make_describing(name, PROTOCOL.points) for name in options.methods}
         photographs = read_photographs(options.data, options.limit)
     except (PhotographError, MethodError) as error:
         options.fail(str(error))
-    for name, detector in methods.items():
-        if isinstance(detector, DetectionOnly):
-            options.fail(f"{name} only detects: it has no descriptors to match")
     records = run_steps(methods, photographs, steps, options.view, PROTOCOL)
     summaries = summarise(records, PROTOCOL)
     print(describe_photographs(options.data, len(photographs)))
-    settings = {**asdict(PROTOCOL), **library_versions()}
+    settings = {"size": options.size, **asdict(PROTOCOL), **library_versions()}
     print("; ".join(f"{name} {value}" for name, value in settings.items()), end="\n\n")
     print(format_summaries(summaries, options.unit))
     if options.out:

@@ -1,4 +1,4 @@
-"""Curves over rotation or scale."""
+"""Curves over rotation, scale and zoom."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from ..common.figures import save_with_legend, style
 from .steps import Summary
+from .zoom import ROTATIONS, ZOOMS, ZoomSummary, mean_share
 
 
 def curves_over_steps(summaries: Sequence[Summary], unit: str) -> bytes:
@@ -31,4 +32,22 @@ def curves_over_steps(summaries: Sequence[Summary], unit: str) -> bytes:
             axes.xaxis.set_major_locator(MultipleLocator(45))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
+    return save_with_legend(figure, drawn)
+
+
+def shares_of_close_ups(summaries: Sequence[ZoomSummary]) -> bytes:
+    """Share of correct homographies over zoom and over rotation, each averaged over the other."""
+    methods = list(dict.fromkeys(summary.method for summary in summaries))
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    drawn = list(figure.subplots(1, 2, sharey=True))
+    for axes, (field, values) in zip(
+        drawn, {"zoom": ZOOMS, "rotation": ROTATIONS}.items(), strict=True
+    ):
+        for method in methods:
+            shares = [mean_share(summaries, method=method, **{field: v}) for v in values]
+            axes.plot(values, shares, label=method, clip_on=False, **style(method, methods))
+        axes.set(xlabel=field, xticks=values, ylim=(0, 1))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    drawn[0].set_ylabel("share of correct homographies")
     return save_with_legend(figure, drawn)

@@ -15,16 +15,15 @@ from .views import View
 
 @dataclass(frozen=True)
 class Protocol:
-    """Every constant that the numbers depend on; sizes are (height, width), thresholds pixels."""
+    """Constants of matching; thresholds in pixels."""
 
     points: int = 500
-    rotation_size: tuple[int, int] = (320, 320)
-    scale_size: tuple[int, int] = (480, 640)
     match_threshold: float = 3
     corner_threshold: float = 3
     ransac_threshold: float = 3
     ransac_iterations: int = 10_000
     ransac_confidence: float = 0.9999
+    ransac_repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -88,8 +87,9 @@ def run_steps(
         for method, detector in methods.items():
             found = [_extract(detector, seen, protocol.points) for seen in views]
             for step, seen, features in zip(steps, views, found, strict=True):
-                result = _compare(found[0], features, seen, views[0].image.shape, protocol)
-                records.append(Record(method, name, step, *result))
+                size = views[0].image.shape
+                result = compare(found[0], features, seen.homography, size, protocol)
+                records.append(Record(method, name, step, *result[:2], result[2][0]))
     return records
 
 
@@ -102,23 +102,44 @@ def _extract(detector: Detector, view: View, count: int) -> Features:
     return replace(found, points=found.points[inside], descriptors=found.descriptors[inside])
 
 
-def _compare(
-    first: Features, second: Features, view: View, size: tuple[int, int], protocol: Protocol
-) -> tuple[int, int, float]:
-    """Return matches, correct matches and corner error; `size` is that of the first view."""
+def compare(
+    first: Features,
+    second: Features,
+    homography: metrics.Floats,
+    size: tuple[int, int],
+    protocol: Protocol,
+) -> tuple[int, int, list[float]]:
+    """Match two views.
+
+    Parameters
+    ----------
+    first, second : Features
+    homography : (3, 3) array
+        From the first view to the second.
+    size : tuple of int
+        (height, width) of the first view.
+    protocol : Protocol
+
+    Returns
+    -------
+    matches, correct : int
+    corner_errors : list of float
+        In pixels of the second view, one per order of the matches.
+    """
     assert first.norm is not None
     pairs = metrics.mutual_nearest_neighbours(first.descriptors, second.descriptors, first.norm)
     matched1, matched2 = first.points[pairs[:, 0]], second.points[pairs[:, 1]]
-    share = metrics.matching_accuracy(matched1, matched2, view.homography, protocol.match_threshold)
-    estimate = metrics.estimate_homography(
+    share = metrics.matching_accuracy(matched1, matched2, homography, protocol.match_threshold)
+    estimates = metrics.estimate_homographies(
         matched1,
         matched2,
         protocol.ransac_threshold,
         protocol.ransac_iterations,
         protocol.ransac_confidence,
+        repeats=protocol.ransac_repeats,
     )
-    error = metrics.corner_error(estimate, view.homography, size)
-    return len(pairs), round(share * len(pairs)), error
+    errors = [metrics.corner_error(estimate, homography, size) for estimate in estimates]
+    return len(pairs), round(share * len(pairs)), errors
 
 
 def summarise(records: Sequence[Record], protocol: Protocol) -> list[Summary]:

@@ -1,4 +1,4 @@
-"""A photograph turned or made smaller, with the homography that did it."""
+"""A photograph turned, made smaller or zoomed in on, with the homography that did it."""
 
 from dataclasses import dataclass
 
@@ -68,3 +68,40 @@ def shrink(photograph: Image, factor: float, size: tuple[int, int]) -> View:
     whole, _ = fit(photograph, size)
     small, homography = fit(whole, (round(size[0] / factor), round(size[1] / factor)))
     return View(small, homography)
+
+
+def zoom_in(photograph: Image, zoom: float, degrees: float, size: tuple[int, int]) -> View:
+    """Show the middle of a large photograph larger and turned, in the detail that it has.
+
+    Parameters
+    ----------
+    photograph : (H, W) uint8 array
+    zoom : float
+        So many times larger than in the view of all of it, 1 or more.
+    degrees : float
+        Counter-clockwise, about the centre.
+    size : tuple of int
+        (height, width) of the view. Beyond the photograph's border it is mirrored.
+
+    Returns
+    -------
+    View
+        Its homography is from the view at zoom 1 and 0 degrees.
+    """
+    _, to_whole = fit(photograph, size)
+    # First brought to the scale of the view by averages of areas, so that nothing aliases.
+    scale = min(1, zoom * to_whole[0, 0])
+    height, width = photograph.shape
+    canvas, to_canvas = fit(photograph, (round(scale * height), round(scale * width)))
+    centre = ((size[1] - 1) / 2, (size[0] - 1) / 2)
+    change = np.eye(3)
+    change[:2] = cv2.getRotationMatrix2D(centre, degrees, zoom)
+    to_view = change @ to_whole @ np.linalg.inv(to_canvas)
+    image = cv2.warpAffine(
+        canvas,
+        to_view[:2],
+        size[::-1],
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    return View(np.asarray(image, np.uint8), change)

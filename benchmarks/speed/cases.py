@@ -7,16 +7,21 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 
 from ..common import detectors
 from ..common.datasets import Image
+from ..common.detectors import is_ours, settings_of
 
-NETWORKS = {"SuperPoint-full": "superpoint", "SuperPoint-lite": "superpoint-lite"}
-"""Methods that are timed on every device and precision, and their architectures."""
+METHODS = (
+    *("ORB", "AKAZE", "SIFT"),
+    *("SuperPoint-lite[nlevels=1]", "SuperPoint-lite", "SuperPoint-full", "PlainSuperPoint"),
+)
 
 PRECISIONS = ("float32", "float16", "bfloat16")
 """Those of the package, named here because it imports PyTorch."""
@@ -39,7 +44,7 @@ class Case:
     device : str
         Where it computes.
     precision : str
-        Of `NETWORKS`; ``""`` for other methods.
+        Of our methods; ``""``: what they have by default, or by their name.
     batch : int
         Images per call.
     """
@@ -68,30 +73,28 @@ def make(case: Case) -> Any:
     ------
     MethodError
     """
-    if case.method not in NETWORKS:
+    if not is_ours(case.method):
         return detectors.make(case.method, case.points)
-    from cv2_superpoint import SuperPoint_create
-
-    model = NETWORKS[case.method]
-    settings = {"device": case.device, "precision": case.precision}
+    settings = {"device": case.device}
+    if case.precision:
+        settings["precision"] = case.precision
+    model = unshipped(case.method)
+    if model is None:
+        return detectors.make(case.method, case.points, **settings)
     with tempfile.TemporaryDirectory() as folder:
-        if ships(model):
-            settings["model"] = model
-        else:
-            path = Path(folder) / "random.safetensors"
-            path.write_bytes(random_weights(model))
-            settings["weights"] = str(path)
-        try:
-            return SuperPoint_create(case.points, **settings)
-        except cv2.error as error:
-            raise detectors.MethodError(f"cannot make {case}: {error}") from error
+        path = Path(folder) / "random.safetensors"
+        path.write_bytes(random_weights(model))
+        return detectors.make(case.method, case.points, **settings, weights=str(path))
 
 
-def ships(model: str) -> bool:
-    """Tell whether the package has weights of an architecture."""
-    from cv2_superpoint.model import weights as checkpoint
+def unshipped(method: str) -> str | None:
+    """Return the architecture of a method of ours whose weights are not in the package, if so."""
+    settings = settings_of(method) or {}
+    if "model" not in settings or "weights" in settings:
+        return None
+    from cv2_superpoint.model.weights import shipped_models
 
-    return model in checkpoint.shipped_models()
+    return None if settings["model"] in shipped_models() else settings["model"]
 
 
 def random_weights(model: str) -> bytes:
@@ -110,6 +113,13 @@ def random_weights(model: str) -> bytes:
         return serialise(Checkpoint(SuperPointNet(ARCHITECTURES[model]).eval()))
 
 
+def make_matcher(method: str, norm: int) -> Any:
+    """Make the brute-force matcher that goes with a method, of mutual nearest neighbours."""
+    ours = import_module("cv2_superpoint") if is_ours(method) else None
+    matcher = getattr(ours, "BFMatcher", cv2.BFMatcher)
+    return matcher(norm, crossCheck=True)
+
+
 def set_threads(threads: int) -> None:
     """Set the threads of OpenCV, and of PyTorch where it has been imported."""
     cv2.setNumThreads(threads)
@@ -120,6 +130,15 @@ def set_threads(threads: int) -> None:
 def choose(images: Sequence[Image], batch: int, turn: int) -> list[Image]:
     """Return the images of a call; each turn goes on where the one before ended."""
     return [images[(turn * batch + i) % len(images)] for i in range(batch)]
+
+
+def next_frame(image: Image) -> Image:
+    """Show an image a moment later: the camera has turned by 2 degrees and come a little closer."""
+    height, width = image.shape
+    move = cv2.getRotationMatrix2D((width / 2, height / 2), 2, 1.03)
+    moved = cv2.warpAffine(image, move, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    noise = np.random.default_rng(0).normal(0, 2, image.shape)
+    return np.clip(moved + noise, 0, 255).astype(np.uint8)
 
 
 def detect(detector: Any, images: Sequence[Image]) -> int:

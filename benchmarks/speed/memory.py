@@ -1,70 +1,85 @@
-"""Peak memory of a case: that of a fresh process which does nothing else.
+"""Memory and time of a case in a fresh process which does nothing else.
 
-Run by `peak_memory` as ``python -m benchmarks.speed.memory CASE IMAGES.npy``.
+Run by `measure_memory` as ``python -m benchmarks.speed.memory CASE IMAGE.npy``.
 """
 
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import numpy as np
 
 from ..common.datasets import Image
-from .cases import Case, choose, detect, make, set_threads
+from .cases import Case, detect, make, set_threads
 
 
-def peak_memory(case: Case, images: Sequence[Image]) -> float:
-    """Measure the peak memory of a call, all libraries and the weights included.
+@dataclass(frozen=True)
+class Footprint:
+    """What a call takes.
 
-    Parameters
+    Attributes
     ----------
-    case : Case
-    images : sequence of (height, width) uint8 arrays
-        Of one size.
+    mib : float
+        The peak, all libraries and the weights included: resident on the CPU, or allocated by
+        PyTorch on a GPU.
+    milliseconds : float
+        The second call.
+    """
+
+    mib: float
+    milliseconds: float
+
+
+def measure_memory(case: Case, image: Image) -> Footprint | None:
+    """Detect and describe in a process of its own, twice.
 
     Returns
     -------
-    float
-        MiB: resident on the CPU, or allocated by PyTorch on a GPU.
+    Footprint or None
+        None if the process was killed, as happens for want of memory.
 
     Raises
     ------
     subprocess.CalledProcessError
-        If the process ends with an error, such as for want of memory.
+        If it ended with an error of its own.
     """
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "images.npy"
-        np.save(path, np.stack(choose(images, case.batch, 0)))  # the others would count too
+        path = Path(folder) / "image.npy"
+        np.save(path, image)
         command = [
-            sys.executable,
-            "-m",
-            "benchmarks.speed.memory",
-            json.dumps(asdict(case)),
-            str(path),
+            *(sys.executable, "-m", "benchmarks.speed.memory"),
+            *(json.dumps(asdict(case)), str(path)),
         ]
         root = Path(__file__).parents[2]
-        done = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True)
-    return float(done.stdout)
+        done = subprocess.run(command, cwd=root, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode < 0:
+        return None
+    done.check_returncode()
+    return Footprint(**json.loads(done.stdout))
 
 
 def _main(description: str, path: str) -> None:
     fields = json.loads(description)
     case = Case(**{**fields, "size": tuple(fields["size"])})
-    images = list(np.load(path))
+    images = [np.load(path)]
     detector = make(case)
     set_threads(case.threads)
-    detect(detector, images)
+    for _ in range(2):
+        start = perf_counter()
+        detect(detector, images)
+        milliseconds = 1000 * (perf_counter() - start)
     if case.device == "cpu":
-        print(_peak_resident())
+        peak = _peak_resident()
     else:
         import torch
 
-        print(torch.cuda.max_memory_allocated() / 2**20)
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    print(json.dumps({"mib": peak, "milliseconds": milliseconds}))
 
 
 def _peak_resident() -> float:

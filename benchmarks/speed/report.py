@@ -1,24 +1,25 @@
 """From the times of cases to the rows and tables of ``python -m benchmarks speed``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..common.detectors import is_ours
+from ..common.detectors import is_ours, settings_of
 from ..common.tables import format_table
 from . import roofline
-from .cases import NETWORKS, ships
+from .cases import unshipped
 from .timing import Result, group_of
 
 
-def describe(result: Result, results: Sequence[Result], peak: float) -> dict[str, Any]:
+def describe(result: Result, results: Sequence[Result]) -> dict[str, Any]:
     """Return a row of the report; None where something does not apply."""
     case = result.case
     height, width = case.size
     low, median, high = np.quantile(result.times, [0.25, 0.5, 0.75]).tolist()
+    frame = _median(result.frame_times)
     base = {
-        other.case.method: float(np.median(other.times))
+        other.case.method: other
         for other in results
         if group_of(other.case) == group_of(case) and other.case.method in ("ORB", "SIFT")
     }
@@ -30,49 +31,58 @@ def describe(result: Result, results: Sequence[Result], peak: float) -> dict[str
         "device": case.device,
         "precision": case.precision or None,
         "batch": case.batch,
-        "weights": None,
+        "weights": _weights(case.method),
         "keypoints": result.keypoints,
         "ms": median,
         "ms_quartile_1": low,
         "ms_quartile_3": high,
-        "ms_device": float(np.median(result.device_times)) if result.device_times else None,
-        "times_ORB": median / base["ORB"] if "ORB" in base else None,
-        "times_SIFT": median / base["SIFT"] if "SIFT" in base else None,
-        "peak_MiB": peak,
+        "ms_device": _median(result.device_times),
+        "ms_match": _median(result.match_times),
+        "ms_homography": _median(result.homography_times),
+        "ms_frame": frame,
+        **{f"times_{name}": median / float(np.median(r.times)) for name, r in base.items()},
+        **{
+            f"frame_times_{name}": frame / float(np.median(r.frame_times))
+            for name, r in base.items()
+            if frame is not None and r.frame_times
+        },
         **{f"ms_{name}": result.stages.get(name) for name in roofline.STAGES},
         "network_GFLOP": None,
         "machine_GFLOP_per_s": None,
         "ms_network_bound": None,
     }
-    if case.method in NETWORKS:
-        model = NETWORKS[case.method]
-        operations = roofline.count_operations(model, case.size)
-        rate = roofline.multiplication_rate(case.device, case.precision, case.threads)
+    if result.operations:
+        settings = settings_of(case.method) or {}
+        precision = case.precision or settings.get("precision", "float32")
+        rate = roofline.multiplication_rate(case.device, precision, case.threads)
         row |= {
-            "weights": "shipped" if ships(model) else "random",
-            "network_GFLOP": operations / 1e9,
+            "network_GFLOP": result.operations / 1e9,
             "machine_GFLOP_per_s": rate / 1e9,
-            "ms_network_bound": 1000 * operations / rate,
+            "ms_network_bound": 1000 * result.operations / rate,
         }
     return row
 
 
+def _weights(method: str) -> str | None:
+    if not is_ours(method):
+        return None
+    return "shipped" if unshipped(method) is None else "random"
+
+
+def _median(times: Sequence[float]) -> float | None:
+    return float(np.median(times)) if times else None
+
+
 def format_results(rows: Sequence[dict[str, Any]]) -> str:
-    """Lay out the tables: all sizes at a glance, each row in full, the stages of the networks."""
-    parts = []
-    for setting in dict.fromkeys((row["points"], row["threads"]) for row in rows):
-        same = [row for row in rows if (row["points"], row["threads"]) == setting]
-        glance: dict[str, dict[str, str]] = {}
-        for row in same:
-            line = glance.setdefault(_name(row), {"method": _name(row)})
-            ratios = f"{_text(row['times_ORB'], '.1f'):>6} {_text(row['times_SIFT'], '.1f'):>5}"
-            line[row["size"]] = f"{row['ms']:.1f} {ratios}"
-        points, threads = setting
+    """Lay out the tables: one per size, points and threads, then the stages of the networks."""
+    parts, on_gpu = [], any(row["ms_device"] is not None for row in rows)
+    for setting in dict.fromkeys(map(_setting, rows)):
+        size, points, threads = setting
         parts.append(
-            f"{points} points, {threads} threads: ms per image, x ORB, x SIFT\n"
-            + format_table(list(glance.values()))
+            f"{size}, {points} points, {threads} thread{'s' * (threads > 1)}: ms per image, and in "
+            "multiples of ORB and SIFT\n"
+            + format_table([_line(row, on_gpu) for row in rows if _setting(row) == setting])
         )
-    parts.append("Each in full: median and quartiles\n" + format_table([_full(r) for r in rows], 2))
     staged = [row for row in rows if row["network_GFLOP"]]
     if staged:
         parts.append(
@@ -83,10 +93,15 @@ def format_results(rows: Sequence[dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
+def _setting(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["size"], row["points"], row["threads"]
+
+
 def _name(row: dict[str, Any]) -> str:
     random = " (random weights)" if row["weights"] == "random" else ""
-    on = f" {row['device']} {row['precision'] or ''}" if is_ours(row["method"]) else ""
-    return f"{row['method']}{random}{on.rstrip()}" + (
+    gpu = f" {row['device']}" if row["device"] != "cpu" else ""
+    precision = f" {row['precision']}" if row["precision"] else ""
+    return f"{row['method']}{random}{gpu}{precision}" + (
         f" x{row['batch']}" if row["batch"] > 1 else ""
     )
 
@@ -95,26 +110,29 @@ def _text(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _where(row: dict[str, Any]) -> dict[str, str]:
-    names = ("size", "points", "threads")
-    return {"method": _name(row)} | {name: str(row[name]) for name in names}
+def _line(row: dict[str, Any], on_gpu: bool) -> dict[str, str]:
+    def ratios(prefix: str, before: str) -> Iterable[tuple[str, str]]:
+        for name in ("ORB", "SIFT"):
+            yield f"{before}x {name}", _text(row.get(f"{prefix}times_{name}"), ".2f")
 
-
-def _full(row: dict[str, Any]) -> dict[str, str]:
-    return _where(row) | {
+    return {
+        "method": _name(row),
         "keypoints": str(row["keypoints"]),
-        "ms": f"{row['ms']:.1f}",
+        "detect": f"{row['ms']:.1f}",
         "quartiles": f"{row['ms_quartile_1']:.1f}..{row['ms_quartile_3']:.1f}",
-        "by GPU": _text(row["ms_device"], ".1f"),
-        "x ORB": _text(row["times_ORB"], ".2f"),
-        "x SIFT": _text(row["times_SIFT"], ".2f"),
-        "peak MiB": f"{row['peak_MiB']:.0f}",
+        **({"by GPU": _text(row["ms_device"], ".1f")} if on_gpu else {}),
+        **dict(ratios("", "")),
+        "match": _text(row["ms_match"], ".1f"),
+        "homography": _text(row["ms_homography"], ".1f"),
+        "frame": _text(row["ms_frame"], ".1f"),
+        **dict(ratios("frame_", "frame ")),
     }
 
 
 def _staged(row: dict[str, Any]) -> dict[str, str]:
     return (
-        _where(row)
+        {"method": _name(row)}
+        | {name: str(row[name]) for name in ("size", "points", "threads")}
         | {name: f"{row[f'ms_{name}']:.2f}" for name in roofline.STAGES}
         | {
             "GFLOP": f"{row['network_GFLOP']:.2f}",

@@ -18,7 +18,6 @@ from torch import nn
 from torch.nn.modules import module as hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from cv2_superpoint.model.network import ARCHITECTURES, CELL, SuperPointNet
 from cv2_superpoint.opencv.conversion import to_keypoints
 from cv2_superpoint.runners.eager import DTYPES
 
@@ -51,12 +50,12 @@ def milliseconds(begin: Any, end: Any) -> float:
 def time_stages(detector: Any, images: Sequence[Image], device: str) -> dict[str, float]:
     """Time the stages of one call.
 
-    The network is what happens from the first call of a PyTorch module to the return of the last.
+    The network is what happens from the first call of a PyTorch module to the return of the last,
+    so all levels of a pyramid and what lies between them.
 
     Parameters
     ----------
     detector : SuperPoint
-        With one level of the pyramid.
     images : sequence of (height, width) uint8 arrays
         One batch.
     device : str
@@ -65,11 +64,13 @@ def time_stages(detector: Any, images: Sequence[Image], device: str) -> dict[str
     Returns
     -------
     dict of str to float
-        Milliseconds per image, by `STAGES`.
+        Milliseconds per image, by `STAGES`; empty if no PyTorch module was called.
     """
     with _module_calls(device) as calls:
         marks = [mark(device)]
         features = detector.extract(list(images))
+        if not calls:
+            return {}
         marks += [calls[0], calls[-1], mark(device)]
     spans = [milliseconds(a, b) for a, b in itertools.pairwise(marks)]
     start = perf_counter()
@@ -99,22 +100,10 @@ def _module_calls(device: str) -> Iterator[list[Any]]:
             handle.remove()
 
 
-@functools.cache
-def count_operations(model: str, size: tuple[int, int]) -> int:
-    """Count the additions and multiplications of the network's convolutions on one image.
-
-    Parameters
-    ----------
-    model : str
-        A key of ARCHITECTURES.
-    size : tuple of int
-        (height, width) of the image; it is padded to whole cells, as the package does.
-    """
-    height, width = (-(-side // CELL) * CELL for side in size)
-    with torch.device("meta"):  # shapes only
-        network, image = SuperPointNet(ARCHITECTURES[model]), torch.empty(1, 1, height, width)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        network(image)
+def count_operations(detector: Any, image: Image) -> int:
+    """Count the additions and multiplications of the convolutions on one image, by PyTorch."""
+    with FlopCounterMode(display=False) as counter:
+        detector.extract(image)
     return int(counter.get_total_flops())
 
 

@@ -12,18 +12,19 @@ import pytest
 from ..common.datasets import Image, fit
 from ..common.machine import count_cores, has_cuda
 from ..common.photographs import read_photographs
-from .cases import NETWORKS, PRECISIONS, Case, choose, detect, make, set_threads
+from .cases import PRECISIONS, Case, choose, detect, make, set_threads
 
 SIZES = ((240, 320), (480, 640))
 CORES = count_cores()
+OURS = ("SuperPoint-lite", "SuperPoint-full")
 
 CASES = [Case(method, size, 1000, CORES) for size in SIZES for method in ("ORB", "SIFT", "AKAZE")]
-CASES += [Case(name, size, 1000, CORES, "cpu", "float32") for size in SIZES for name in NETWORKS]
+CASES += [Case(name, size, 1000, CORES, "cpu") for size in SIZES for name in OURS]
 if has_cuda():
     CASES += [
         Case(name, size, 1000, CORES, "cuda", precision, batch)
         for size in SIZES
-        for name in NETWORKS
+        for name in OURS
         for precision in PRECISIONS
         for batch in (1, 8, 32)
     ]

@@ -35,7 +35,10 @@ def test_commands_parse(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_is_shown(page: str) -> None:
     shown = {shlex.split(command)[3] for command in commands(page)}
-    assert shown == {"hpatches", "rotation", "scale", "speed"}
+    assert shown == {
+        *("hpatches", "rotation", "scale", "zoom-rotation"),
+        *("speed", "memory", "accuracy-over-time"),
+    }
 
 
 def test_every_room_is_named() -> None:

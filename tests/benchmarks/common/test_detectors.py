@@ -80,8 +80,14 @@ def test_superpoint_is_imported_when_it_is_made(monkeypatch: pytest.MonkeyPatch)
     made = {name: find_factory(name)(300) for name in ("SuperPoint", "SuperPoint-lite")}
     assert made["SuperPoint"] == (300, {})
     assert made["SuperPoint-lite"] == (300, {"model": "superpoint-lite"})
-    assert find_factory("SuperPoint-bfloat16")(300) == (300, {"precision": "bfloat16"})
     assert find_factory("SuperPoint-pyramid")(300)[1]["nlevels"] == 3
+    name = "SuperPoint-lite[nlevels=5, scaleFactor=1.414,precision=bfloat16]"
+    assert find_factory(name)(300)[1] == {
+        "model": "superpoint-lite",
+        "nlevels": 5,
+        "scaleFactor": 1.414,
+        "precision": "bfloat16",
+    }
 
 
 def test_superpoint_with_binary_descriptors(photographs: dict[str, np.ndarray]) -> None:
@@ -98,6 +104,24 @@ def test_superpoint_with_weights_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_
     file = tmp_path / "mine.safetensors"
     file.touch()
     assert find_factory(f"SuperPoint={file}")(9) == {"weights": str(file)}
+    expected = {"weights": str(file), "nlevels": 2}
+    assert find_factory(f"SuperPoint[nlevels=2]={file}")(9) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("SuperPoint[nlevel=5]", "unexpected keyword argument 'nlevel'"),
+        ("SuperPoint[nlevels]", "a setting is like nlevels=5, not 'nlevels'"),
+        ("SuperPoint[nlevels=0]", "nlevels"),
+        ("SuperPoint[precision=int3]", "precision must be one of"),
+        ("SuperPoint[nlevels=2]=no_such_file", "cannot find the file"),
+        ("ORB[nlevels=2]", "unknown method"),
+    ],
+)
+def test_wrong_settings_in_a_name(name: str, message: str) -> None:
+    with pytest.raises(MethodError, match=message):
+        make(name, 100)
 
 
 @pytest.mark.parametrize("name", ["ALIKED", "DISK"])
@@ -121,6 +145,7 @@ def test_file_that_is_no_network_of_ours(tmp_path: Path) -> None:
 
 def test_whose_a_name_is() -> None:
     ours = ["SuperPoint", "SuperPoint-lite", "SuperPoint=a.safetensors", "SuperPoint=C:/a"]
+    ours += ["SuperPoint[device='cuda:0']", "SuperPoint-binary[nlevels=2]=a"]
     assert all(map(detectors.is_ours, ours))
     assert not any(map(detectors.is_ours, ["ORB", "ALIKED=SuperPoint", "SuperPointNet:make"]))
 
@@ -135,7 +160,7 @@ def test_unknown_method(name: str) -> None:
 
 
 def test_fingerprints_of_methods_differ() -> None:
-    names = [*detectors.METHODS, "cv2:ORB_create"]
+    names = [*detectors.METHODS, *detectors.OURS, "cv2:ORB_create"]
     assert len({fingerprint(name) for name in names}) == len(names)
     assert fingerprint("ORB") == fingerprint("ORB")
 
@@ -146,6 +171,15 @@ def test_fingerprint_follows_the_weights(tmp_path: Path) -> None:
     before = fingerprint(f"ALIKED={file}")
     file.write_bytes(b"two")
     assert fingerprint(f"ALIKED={file}") != before
+
+
+def test_fingerprint_follows_settings_and_weights_of_ours(tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    file.write_bytes(b"one")
+    names = [f"SuperPoint[nlevels={n}]={file}" for n in (1, 2)]
+    before = [fingerprint(name) for name in names]
+    file.write_bytes(b"two")
+    assert len({*before, *(fingerprint(name) for name in names)}) == 4
 
 
 def test_fingerprint_follows_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
