@@ -5,7 +5,8 @@ than pair by pair; but it rounds, and worst where descriptors are nearly equal. 
 proposes: it keeps each pair that could be a match, given a bound of its rounding error (and of
 OpenCV's). The distances of these few are OpenCV's own, and they decide. Ties go to the lower index.
 
-Arrays may be numpy's, or PyTorch tensors: the product is then made on their device.
+Arrays may be numpy's, or PyTorch tensors: the product is then made on their device. Its precision
+may be that of TF32, as PyTorch can be set to, but not less.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def mutual(query: Array, train: Array, norm: int = cv2.NORM_L2) -> Pairs:
 class _Block(NamedTuple):
     """Some query descriptors against all train descriptors.
 
-    If OpenCV's distance of a pair is no larger than that of another, of the same row or column, then
+    If OpenCV's distance of a pair is no larger than that of another of the same row or column, then
     its score is no smaller than the other's less the tolerance.
     """
 
@@ -207,9 +208,7 @@ def _relative_error(query: Array) -> float:
     """
     error = 4 * (query.shape[1] + 4) * 2.0**-24
     if is_tensor(query):
-        # Factors may be rounded to TF32, or to bfloat16, before they are multiplied.
-        precision = sys.modules["torch"].get_float32_matmul_precision()
-        error += 4 * {"highest": 0.0, "high": 2.0**-11, "medium": 2.0**-8}[precision]
+        error += 4 * 2.0**-11  # factors may be rounded to TF32 before they are multiplied
     return error
 
 

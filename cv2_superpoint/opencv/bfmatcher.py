@@ -43,12 +43,12 @@ class BFMatcher:
     """Brute-force matcher with the face, and the matches, of ``cv2.BFMatcher``.
 
     Float descriptors under ``NORM_L2`` and ``NORM_L2SQR`` are matched by one matrix product (see
-    :mod:`cv2_superpoint.nearest`), several times faster. All else, such as ``NORM_HAMMING``, uint8,
-    ``cv2.UMat``, values that are not finite and wrong arguments, is left to OpenCV's own matcher.
-    Matches, distances and errors are OpenCV's either way; ties go to the lower index.
+    :mod:`cv2_superpoint.nearest`), several times faster. All else is left to OpenCV's own matcher:
+    other norms, uint8, values that are not finite, wrong arguments. Matches, distances and errors
+    are OpenCV's either way; ties go to the lower index.
 
-    Descriptors may also be ``torch.Tensor``; if both sides of a match are on one device, it is made
-    there.
+    Descriptors may also be ``torch.Tensor``; two of them on one GPU are matched there. Those that
+    are added are kept in the memory of the host.
 
     Not a subclass of ``cv2.BFMatcher``: OpenCV's bindings crash on Python subclasses of it.
 
@@ -150,7 +150,7 @@ class BFMatcher:
         """
         names = ("queryDescriptors", "trainDescriptors", "k", "mask", "compactResult")
         given = _named(names, args, kwargs)
-        task, k = self._task(given), given.get("k")
+        task, k = self._task(given), given.get("k", 0)
         if task is None or not _is_number(k, int | np.integer) or not self._permits(task, k):
             return self._opencv.knnMatch(*_on_host(args), **_on_host(kwargs))
         return task.rows(self._nearest(task, int(k)))
@@ -197,8 +197,8 @@ class BFMatcher:
         """
         names = ("queryDescriptors", "trainDescriptors", "maxDistance", "mask", "compactResult")
         given = _named(names, args, kwargs)
-        task, radius = self._task(given), given.get("maxDistance")
-        # From the largest float on, masked pairs are matches to OpenCV.
+        task, radius = self._task(given), given.get("maxDistance", 0)
+        # Near the largest float, masked pairs are matches to OpenCV.
         if (
             task is None
             or not _is_number(radius, int | float | np.integer | np.floating)
@@ -212,12 +212,15 @@ class BFMatcher:
         """Return what is to be matched; None if OpenCV's matcher has to do it, or to refuse it."""
         if self._norm not in (cv2.NORM_L2, cv2.NORM_L2SQR):
             return None
-        query = given.get("queryDescriptors")
+        query: Any = given.get("queryDescriptors")
+        masks: Any
         if "trainDescriptors" in given:
             images, masks = [given["trainDescriptors"]], [given.get("mask")]
         else:
-            images, masks = list(self.getTrainDescriptors()), given.get("masks") or []
-            masks = masks or [None] * len(images)
+            images = list(self.getTrainDescriptors())
+            masks = given.get("masks", [])
+            if masks is None or (isinstance(masks, list | tuple) and not masks):
+                masks = [None] * len(images)
         compact = given.get("compactResult", False)
         if (
             not images
@@ -315,6 +318,8 @@ def _named(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 
     `names` are those of the overload with train descriptors.
     """
+    args = tuple(map(_downloaded, args))
+    kwargs = {name: _downloaded(value) for name, value in kwargs.items()}
     if "trainDescriptors" not in kwargs and not (len(args) > 1 and _is_array(args[1])):
         names = tuple(
             "masks" if name == "mask" else name for name in names if name != "trainDescriptors"
@@ -358,8 +363,10 @@ def _is_mask(value: Any, shape: tuple[int, int]) -> bool:
 
 
 def _together(query: Array, images: list[Array]) -> tuple[Array, Array]:
-    """Return query and train descriptors: tensors if all are, on one device; else ndarrays."""
-    if all(is_tensor(rows) and rows.device == query.device for rows in (query, *images)):
+    """Return query and train descriptors: tensors if they are on one GPU, else ndarrays."""
+    if all(is_tensor(rows) and rows.device == query.device for rows in (query, *images)) and (
+        query.device.type != "cpu"
+    ):
         return query.float(), images[0].float()
     arrays = [to_host(rows) for rows in images]
     return to_host(query), arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
@@ -379,10 +386,14 @@ def _joined(
     )
 
 
+def _downloaded(value: Any) -> Any:
+    return value.get() if isinstance(value, cv2.UMat) else value
+
+
 def _on_host(value: Any) -> Any:
-    """Return what OpenCV takes in place of tensors, in containers too."""
+    """Return ndarrays in place of tensors and UMats, in containers too."""
     if isinstance(value, list | tuple):
         return type(value)(map(_on_host, value))
     if isinstance(value, dict):
         return {key: _on_host(element) for key, element in value.items()}
-    return to_host(value) if is_tensor(value) else value
+    return to_host(value) if is_tensor(value) else _downloaded(value)
