@@ -35,8 +35,7 @@ class _Task(NamedTuple):
     def rows(self, pairs: Pairs) -> tuple[Matches, ...]:
         matches = self.matches(pairs)
         ends = np.searchsorted(pairs.query, np.arange(len(self.query) + 1)).tolist()
-        rows = (matches[start:end] for start, end in itertools.pairwise(ends))
-        return tuple(row for row in rows if row or not self.compact)
+        return tuple(matches[start:end] for start, end in itertools.pairwise(ends))
 
 
 class BFMatcher:
@@ -67,7 +66,7 @@ class BFMatcher:
 
     def __init__(self, normType: int = cv2.NORM_L2, crossCheck: bool = False) -> None:
         self._opencv = cv2.BFMatcher(normType, crossCheck)
-        self._norm = int(normType)
+        self._norm = cv2.NORM_L2 if normType is None else int(normType)  # as OpenCV takes None
         self._cross_check = bool(crossCheck)
 
     @classmethod
@@ -153,7 +152,8 @@ class BFMatcher:
         task, k = self._task(given), given.get("k", 0)
         if task is None or not _is_number(k, int | np.integer) or not self._permits(task, k):
             return self._opencv.knnMatch(*_on_host(args), **_on_host(kwargs))
-        return task.rows(self._nearest(task, int(k)))
+        rows = task.rows(self._nearest(task, int(k)))
+        return tuple(filter(None, rows)) if task.compact else rows
 
     @overload
     def radiusMatch(
@@ -179,10 +179,12 @@ class BFMatcher:
 
         Parameters
         ----------
-        queryDescriptors, trainDescriptors, mask, masks, compactResult
-            As for :meth:`knnMatch`.
+        queryDescriptors, trainDescriptors, mask, masks
+            As for :meth:`match`.
         maxDistance
             Distance between descriptors, inclusive.
+        compactResult
+            Whether query descriptors without a match come last.
 
         Returns
         -------
@@ -206,7 +208,9 @@ class BFMatcher:
         ):
             return self._opencv.radiusMatch(*_on_host(args), **_on_host(kwargs))
         pairs = nearest.within(task.query, task.train, float(radius), task.mask, self._norm)
-        return task.rows(pairs)
+        rows = task.rows(pairs)
+        # OpenCV moves the empty ones to the end, and leaves them there.
+        return tuple(sorted(rows, key=lambda row: not row)) if task.compact else rows
 
     def _task(self, given: dict[str, Any]) -> _Task | None:
         """Return what is to be matched; None if OpenCV's matcher has to do it, or to refuse it."""
@@ -359,7 +363,7 @@ def _is_mask(value: Any, shape: tuple[int, int]) -> bool:
     if value is None:
         return True
     fits = _is_array(value) and tuple(value.shape) == shape
-    return fits and str(value.dtype).removeprefix("torch.") in ("uint8", "bool")
+    return fits and str(value.dtype).removeprefix("torch.") == "uint8"
 
 
 def _together(query: Array, images: list[Array]) -> tuple[Array, Array]:
