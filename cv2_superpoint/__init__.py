@@ -5,7 +5,8 @@
 """
 
 from .features import Features
+from .opencv.bfmatcher import BFMatcher, BFMatcher_create
 from .opencv.feature2d import SuperPoint, SuperPoint_create
 
-__all__ = ["Features", "SuperPoint", "SuperPoint_create"]
+__all__ = ["BFMatcher", "BFMatcher_create", "Features", "SuperPoint", "SuperPoint_create"]
 __version__ = "0.1.0"

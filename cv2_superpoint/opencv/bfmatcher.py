@@ -1,0 +1,403 @@
+"""``cv2.BFMatcher``, with the matches of float descriptors found by one matrix product."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, NamedTuple, overload
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .. import nearest
+from ..nearest import Array, Pairs, is_tensor, to_host
+
+Matches = tuple[cv2.DMatch, ...]
+
+_FLOAT = np.finfo(np.float32)
+
+
+class _Task(NamedTuple):
+    """What is to be matched by the product."""
+
+    query: Array  # (N, D) float32
+    train: Array  # (M, D) float32, of all images
+    starts: npt.NDArray[np.int64]  # (images,): the first row of each image in train
+    mask: npt.NDArray[np.uint8] | None  # (N, M)
+    compact: bool
+
+    def matches(self, pairs: Pairs) -> Matches:
+        image = np.searchsorted(self.starts, pairs.train, side="right") - 1
+        columns = (pairs.query, pairs.train - self.starts[image], image, pairs.distance)
+        return tuple(map(cv2.DMatch, *(column.tolist() for column in columns)))
+
+    def rows(self, pairs: Pairs) -> tuple[Matches, ...]:
+        matches = self.matches(pairs)
+        ends = np.searchsorted(pairs.query, np.arange(len(self.query) + 1)).tolist()
+        return tuple(matches[start:end] for start, end in itertools.pairwise(ends))
+
+
+class BFMatcher:
+    """Brute-force matcher with the face, and the matches, of ``cv2.BFMatcher``.
+
+    Float descriptors under ``NORM_L2`` and ``NORM_L2SQR`` are matched by one matrix product (see
+    :mod:`cv2_superpoint.nearest`), several times faster. All else is left to OpenCV's own matcher:
+    other norms, uint8, values that are not finite, wrong arguments. Matches, distances and errors
+    are OpenCV's either way; ties go to the lower index.
+
+    Descriptors may also be ``torch.Tensor``; two of them on one GPU are matched there. Those that
+    are added are kept in the memory of the host.
+
+    Not a subclass of ``cv2.BFMatcher``: OpenCV's bindings crash on Python subclasses of it.
+
+    Parameters
+    ----------
+    normType
+        Such as ``cv2.NORM_L2``; a feature's ``defaultNorm()``.
+    crossCheck
+        Whether to keep only pairs that are each other's nearest neighbour.
+
+    Raises
+    ------
+    TypeError
+        For arguments of a wrong type, as OpenCV does.
+    """
+
+    def __init__(self, normType: int = cv2.NORM_L2, crossCheck: bool = False) -> None:
+        self._opencv = cv2.BFMatcher(normType, crossCheck)
+        self._norm = cv2.NORM_L2 if normType is None else int(normType)  # as OpenCV takes None
+        self._cross_check = bool(crossCheck)
+
+    @classmethod
+    def create(cls, normType: int = cv2.NORM_L2, crossCheck: bool = False) -> BFMatcher:
+        """Make a :class:`BFMatcher`, as ``cv2.BFMatcher.create`` does."""
+        return cls(normType, crossCheck)
+
+    # Matching -------------------------------------------------------------------------------------
+
+    @overload
+    def match(self, queryDescriptors: Any, trainDescriptors: Any, mask: Any = None) -> Matches: ...
+
+    @overload
+    def match(self, queryDescriptors: Any, masks: Any = None) -> Matches: ...
+
+    def match(self, *args: Any, **kwargs: Any) -> Matches:
+        """Find the best match of each query descriptor.
+
+        Parameters
+        ----------
+        queryDescriptors
+            ``(N, D)`` float32, or uint8.
+        trainDescriptors
+            ``(M, D)`` of the same type; without it, the descriptors that were added.
+        mask
+            ``(N, M)`` uint8, zero for pairs that may not match; `masks`: a list, for those added.
+
+        Returns
+        -------
+        tuple of cv2.DMatch
+            In order of the query; none for a descriptor without a match.
+
+        Raises
+        ------
+        cv2.error
+            For descriptors or masks of a wrong type or size.
+        """
+        names = ("queryDescriptors", "trainDescriptors", "mask")
+        task = self._task(_named(names, args, kwargs))
+        if task is None or not self._permits(task, 1):
+            return self._opencv.match(*_on_host(args), **_on_host(kwargs))
+        return task.matches(self._nearest(task, 1))
+
+    @overload
+    def knnMatch(
+        self,
+        queryDescriptors: Any,
+        trainDescriptors: Any,
+        k: int,
+        mask: Any = None,
+        compactResult: bool = False,
+    ) -> tuple[Matches, ...]: ...
+
+    @overload
+    def knnMatch(
+        self, queryDescriptors: Any, k: int, masks: Any = None, compactResult: bool = False
+    ) -> tuple[Matches, ...]: ...
+
+    def knnMatch(self, *args: Any, **kwargs: Any) -> tuple[Matches, ...]:
+        """Find the `k` best matches of each query descriptor.
+
+        Parameters
+        ----------
+        queryDescriptors, trainDescriptors, mask, masks
+            As for :meth:`match`.
+        k
+            At most so many of each; only 1 with a cross check.
+        compactResult
+            Whether to leave out query descriptors without a match.
+
+        Returns
+        -------
+        tuple of tuple of cv2.DMatch
+            One for each query descriptor, the nearest first.
+
+        Raises
+        ------
+        cv2.error
+            As for :meth:`match`; for `k` below 1, or above 1 with a cross check.
+        """
+        names = ("queryDescriptors", "trainDescriptors", "k", "mask", "compactResult")
+        given = _named(names, args, kwargs)
+        task, k = self._task(given), given.get("k", 0)
+        if task is None or not _is_number(k, int | np.integer) or not self._permits(task, k):
+            return self._opencv.knnMatch(*_on_host(args), **_on_host(kwargs))
+        rows = task.rows(self._nearest(task, int(k)))
+        return tuple(filter(None, rows)) if task.compact else rows
+
+    @overload
+    def radiusMatch(
+        self,
+        queryDescriptors: Any,
+        trainDescriptors: Any,
+        maxDistance: float,
+        mask: Any = None,
+        compactResult: bool = False,
+    ) -> tuple[Matches, ...]: ...
+
+    @overload
+    def radiusMatch(
+        self,
+        queryDescriptors: Any,
+        maxDistance: float,
+        masks: Any = None,
+        compactResult: bool = False,
+    ) -> tuple[Matches, ...]: ...
+
+    def radiusMatch(self, *args: Any, **kwargs: Any) -> tuple[Matches, ...]:
+        """Find all matches of each query descriptor up to a distance.
+
+        Parameters
+        ----------
+        queryDescriptors, trainDescriptors, mask, masks
+            As for :meth:`match`.
+        maxDistance
+            Distance between descriptors, inclusive.
+        compactResult
+            Whether query descriptors without a match come last.
+
+        Returns
+        -------
+        tuple of tuple of cv2.DMatch
+            One for each query descriptor, the nearest first; ties in the order of the train
+            descriptors, which OpenCV leaves open.
+
+        Raises
+        ------
+        cv2.error
+            As for :meth:`match`; for a distance of 0 or less.
+        """
+        names = ("queryDescriptors", "trainDescriptors", "maxDistance", "mask", "compactResult")
+        given = _named(names, args, kwargs)
+        task, radius = self._task(given), given.get("maxDistance", 0)
+        # Near the largest float, masked pairs are matches to OpenCV.
+        if (
+            task is None
+            or not _is_number(radius, int | float | np.integer | np.floating)
+            or not _FLOAT.eps < radius < nearest.LARGEST
+        ):
+            return self._opencv.radiusMatch(*_on_host(args), **_on_host(kwargs))
+        pairs = nearest.within(task.query, task.train, float(radius), task.mask, self._norm)
+        rows = task.rows(pairs)
+        # OpenCV moves the empty ones to the end, and leaves them there.
+        return tuple(sorted(rows, key=lambda row: not row)) if task.compact else rows
+
+    def _task(self, given: dict[str, Any]) -> _Task | None:
+        """Return what is to be matched; None if OpenCV's matcher has to do it, or to refuse it."""
+        if self._norm not in (cv2.NORM_L2, cv2.NORM_L2SQR):
+            return None
+        query: Any = given.get("queryDescriptors")
+        masks: Any
+        if "trainDescriptors" in given:
+            images, masks = [given["trainDescriptors"]], [given.get("mask")]
+        else:
+            images = list(self.getTrainDescriptors())
+            masks = given.get("masks", [])
+            if masks is None or (isinstance(masks, list | tuple) and not masks):
+                masks = [None] * len(images)
+        compact = given.get("compactResult", False)
+        if (
+            not images
+            or not all(_is_matchable(rows) for rows in (query, *images))
+            or any(rows.shape[1] != query.shape[1] for rows in images)
+            or not isinstance(masks, list | tuple)
+            or len(masks) != len(images)
+            or not all(map(_is_mask, masks, [(len(query), len(rows)) for rows in images]))
+            or not isinstance(compact, bool)
+        ):
+            return None
+        starts = np.cumsum([0] + [len(rows) for rows in images[:-1]])
+        query, train = _together(query, images)
+        return _Task(query, train, starts, _joined(masks, query, images), compact)
+
+    def _permits(self, task: _Task, k: int) -> bool:
+        """Tell whether OpenCV would look for the `k` nearest, rather than raise an error."""
+        if not self._cross_check:
+            return k >= 1
+        return min(k, len(task.train)) == 1 and task.mask is None and len(task.starts) == 1
+
+    def _nearest(self, task: _Task, k: int) -> Pairs:
+        if self._cross_check:
+            return nearest.mutual(task.query, task.train, self._norm)
+        return nearest.nearest(task.query, task.train, k, task.mask, self._norm)
+
+    # The collection -------------------------------------------------------------------------------
+
+    def add(self, descriptors: Sequence[Any]) -> None:
+        """Add the descriptors of images, one array each, to match queries against."""
+        self._opencv.add(_on_host(descriptors))
+
+    def train(self) -> None:
+        """Do nothing: a brute-force matcher has nothing to learn."""
+        self._opencv.train()
+
+    def clear(self) -> None:
+        """Forget the descriptors that were added."""
+        self._opencv.clear()
+
+    def empty(self) -> bool:
+        """Return whether no descriptors were added."""
+        return self._opencv.empty()
+
+    def getTrainDescriptors(self) -> tuple[npt.NDArray[Any], ...]:
+        """Return the descriptors that were added, an array for each image."""
+        return self._opencv.getTrainDescriptors()
+
+    def isMaskSupported(self) -> bool:
+        """Return True: masks work."""
+        return self._opencv.isMaskSupported()
+
+    def clone(self, emptyTrainData: bool = False) -> BFMatcher:
+        """Return a matcher of the same parameters, with copies of the descriptors, or with none."""
+        copy = type(self)(self._norm, self._cross_check)
+        if not emptyTrainData and not self.empty():
+            copy.add([descriptors.copy() for descriptors in self.getTrainDescriptors()])
+        return copy
+
+    def read(self, *args: Any, **kwargs: Any) -> None:
+        """Read parameters as OpenCV's matcher does, which has none."""
+        self._opencv.read(*args, **kwargs)
+
+    def write(self, *args: Any, **kwargs: Any) -> None:
+        """Write parameters as OpenCV's matcher does, which has none."""
+        self._opencv.write(*args, **kwargs)
+
+    def save(self, filename: str) -> None:
+        """Save parameters to a file as OpenCV's matcher does, which has none."""
+        self._opencv.save(filename)
+
+    def getDefaultName(self) -> str:
+        """Return OpenCV's name of the class."""
+        return self._opencv.getDefaultName()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = list(self.getTrainDescriptors())
+        return type(self), (self._norm, self._cross_check), state
+
+    def __setstate__(self, state: list[npt.NDArray[Any]]) -> None:
+        if state:
+            self.add(state)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(normType={self._norm}, crossCheck={self._cross_check})"
+
+
+def BFMatcher_create(normType: int = cv2.NORM_L2, crossCheck: bool = False) -> BFMatcher:
+    """Make a :class:`BFMatcher`, as ``cv2.BFMatcher_create`` does."""
+    return BFMatcher(normType, crossCheck)
+
+
+def _named(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return a call's arguments by name; none if OpenCV has to make sense of them.
+
+    `names` are those of the overload with train descriptors.
+    """
+    args = tuple(map(_downloaded, args))
+    kwargs = {name: _downloaded(value) for name, value in kwargs.items()}
+    if "trainDescriptors" not in kwargs and not (len(args) > 1 and _is_array(args[1])):
+        names = tuple(
+            "masks" if name == "mask" else name for name in names if name != "trainDescriptors"
+        )
+        # To OpenCV, None in place of the train descriptors is an empty array of them.
+        if any(value is None for value in args):
+            return {}
+    named = dict(zip(names, args, strict=False))
+    fits = len(args) <= len(names) and not named.keys() & kwargs and kwargs.keys() <= {*names}
+    return named | kwargs if fits else {}
+
+
+def _is_number(value: object, kinds: Any) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray) or is_tensor(value)
+
+
+def _is_matchable(value: Any) -> bool:
+    """Tell whether these are float descriptors, at least one, of finite distances."""
+    return (
+        _is_array(value)
+        and value.ndim == 2
+        and 0 not in value.shape
+        and (value.dtype == np.float32 if isinstance(value, np.ndarray) else _is_float(value))
+        and bool(value.max() < nearest.LARGEST and value.min() > -nearest.LARGEST)
+    )
+
+
+def _is_float(tensor: Array) -> bool:
+    return tensor.dtype.is_floating_point and tensor.dtype.itemsize <= 4
+
+
+def _is_mask(value: Any, shape: tuple[int, int]) -> bool:
+    if value is None:
+        return True
+    fits = _is_array(value) and tuple(value.shape) == shape
+    return fits and str(value.dtype).removeprefix("torch.") == "uint8"
+
+
+def _together(query: Array, images: list[Array]) -> tuple[Array, Array]:
+    """Return query and train descriptors: tensors if they are on one GPU, else ndarrays."""
+    if all(is_tensor(rows) and rows.device == query.device for rows in (query, *images)) and (
+        query.device.type != "cpu"
+    ):
+        return query.float(), images[0].float()
+    arrays = [to_host(rows) for rows in images]
+    return to_host(query), arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _joined(
+    masks: Sequence[Any], query: Array, images: list[Array]
+) -> npt.NDArray[np.uint8] | None:
+    """Return one mask of all images; None if there are no masks."""
+    if all(mask is None for mask in masks):
+        return None
+    return np.hstack(
+        [
+            np.ones((len(query), len(rows)), np.uint8) if mask is None else to_host(mask)
+            for mask, rows in zip(masks, images, strict=True)
+        ]
+    )
+
+
+def _downloaded(value: Any) -> Any:
+    return value.get() if isinstance(value, cv2.UMat) else value
+
+
+def _on_host(value: Any) -> Any:
+    """Return ndarrays in place of tensors and UMats, in containers too."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_on_host, value))
+    if isinstance(value, dict):
+        return {key: _on_host(element) for key, element in value.items()}
+    return to_host(value) if is_tensor(value) else _downloaded(value)

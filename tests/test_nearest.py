@@ -1,0 +1,185 @@
+"""Nearest neighbours are OpenCV's to the bit, however the product rounds."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cv2_superpoint import nearest as module
+from cv2_superpoint.nearest import Pairs, mutual, nearest, within
+
+NORMS = (cv2.NORM_L2, cv2.NORM_L2SQR)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def descriptors(kind: str, count: int, width: int, seed: int) -> np.ndarray:
+    """Of kinds that are hard for the product, in float32."""
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(count, width))
+    centres = np.random.default_rng(99).normal(size=(3, width))[random.integers(0, 3, count)]
+    made = {
+        "normal": rows,
+        "unit": unit(rows),
+        "clustered": unit(centres + 1e-3 * rows),
+        "nearly equal": centres + 1e-7 * rows,
+        "duplicated": np.random.default_rng(98).normal(size=(5, width))[
+            random.integers(0, 5, count)
+        ],
+        "integers": random.integers(0, 4, (count, width)),
+        "offset": rows + 1000,
+        "two scales": rows * np.where(random.random((count, 1)) < 0.5, 1, 1e5),
+        "tiny": rows * 1e-25,
+        "large": rows * 1e13,
+        "constant": np.full((count, width), 0.3),
+    }
+    return made[kind].astype(np.float32)
+
+
+KINDS = (
+    *("normal", "unit", "clustered", "nearly equal", "duplicated", "integers", "offset"),
+    *("two scales", "tiny", "large", "constant"),
+)
+
+
+def opencvs(matches: tuple) -> list[tuple[int, int, float]]:
+    """Of match, knnMatch or radiusMatch; in our order of ties, which OpenCV's sort leaves open."""
+    flat = [m for row in matches for m in (row if isinstance(row, tuple) else [row])]
+    return sorted(
+        ((m.queryIdx, m.trainIdx, m.distance) for m in flat), key=lambda m: (m[0], m[2], m[1])
+    )
+
+
+def ours(pairs: Pairs) -> list[tuple[int, int, float]]:
+    return list(zip(*(column.tolist() for column in pairs), strict=True))
+
+
+@pytest.mark.parametrize("as_array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [1, 7, 64, 256])
+def test_pairs_and_distances_are_opencvs(kind, width, as_array):
+    query, train = descriptors(kind, 60, width, 0), descriptors(kind, 70, width, 1)
+    train[::9] = query[:8]  # some have a twin on the other side
+    mask = np.random.default_rng(2).integers(0, 2, (60, 70), np.uint8)
+    mask[5], mask[6, 1:] = 0, 0
+    arrays = as_array(query), as_array(train)
+    for norm in NORMS:
+        plain = cv2.BFMatcher(norm)
+        assert ours(mutual(*arrays, norm)) == opencvs(
+            cv2.BFMatcher(norm, crossCheck=True).match(query, train)
+        )
+        for k in (1, 2, 3, 9, 70, 99):
+            assert ours(nearest(*arrays, k, None, norm)) == opencvs(plain.knnMatch(query, train, k))
+            masked = nearest(*arrays, k, as_array(mask), norm)
+            assert ours(masked) == opencvs(plain.knnMatch(query, train, k, mask))
+        distances = nearest(*arrays, 70, None, norm).distance
+        for share in (0.01, 0.3, 1):
+            radius = max(float(np.quantile(distances, share)), 1e-6)  # often a distance itself
+            assert ours(within(*arrays, radius, None, norm)) == opencvs(
+                plain.radiusMatch(query, train, radius)
+            )
+            masked = within(*arrays, radius, as_array(mask), norm)
+            assert ours(masked) == opencvs(plain.radiusMatch(query, train, radius, mask))
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(KINDS),
+    st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 70)),
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 5),
+)
+def test_property_any_descriptors_match_as_opencvs(kind, other, shape, seed, k):
+    query = descriptors(kind, shape[0], shape[2], seed)
+    train = descriptors(other, shape[1], shape[2], seed + 1)
+    assert ours(mutual(query, train)) == opencvs(
+        cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(query, train)
+    )
+    assert ours(nearest(query, train, k)) == opencvs(cv2.BFMatcher().knnMatch(query, train, k))
+
+
+@pytest.mark.parametrize("kind", ["unit", "clustered", "integers"])
+def test_blocks_make_no_difference(kind, monkeypatch):
+    query, train = descriptors(kind, 90, 32, 0), descriptors(kind, 80, 32, 1)
+    wanted = mutual(query, train), nearest(query, train, 2), within(query, train, 1.0)
+    for size in (1, 80 * 7, 80 * 89):
+        monkeypatch.setattr(module, "_BLOCK", size)
+        found = mutual(query, train), nearest(query, train, 2), within(query, train, 1.0)
+        assert list(map(ours, found)) == list(map(ours, wanted))
+
+
+def test_ties_go_to_the_lower_index():
+    query, train = np.zeros((2, 4), np.float32), np.ones((3, 4), np.float32)
+    assert ours(nearest(query, train, 2)) == [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2)]
+    assert ours(mutual(query, train)) == [(0, 0, 2)]
+    assert [pair[:2] for pair in ours(within(query, train, 2))] == [
+        *((0, i) for i in range(3)),
+        *((1, i) for i in range(3)),
+    ]
+
+
+def test_few_pairs_are_measured_one_by_one(monkeypatch):
+    """Else it would be right but slow."""
+    counts = []
+    distances = module._distances
+
+    def counted(query, train, rows, columns, norm):
+        counts.append(len(rows))
+        return distances(query, train, rows, columns, norm)
+
+    monkeypatch.setattr(module, "_distances", counted)
+    for kind in ("unit", "offset"):
+        query, train = descriptors(kind, 1000, 256, 0), descriptors(kind, 1000, 256, 1)
+        nearest(query, train)
+        mutual(query, train)
+    assert max(counts[::2]) < 1500
+    assert max(counts[1::2]) < 2500
+
+
+def test_memory_is_that_of_blocks():
+    query, train = descriptors("unit", 6000, 16, 0), descriptors("unit", 6000, 16, 1)
+    for function in (mutual, nearest):
+        tracemalloc.start()
+        function(query, train)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 70e6  # all scores at once are 144 MB
+
+
+def test_a_callers_autocast_makes_no_difference():
+    query, train = (torch.from_numpy(descriptors("unit", 50, 64, seed)) for seed in (0, 1))
+    wanted = mutual(query, train)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert ours(mutual(query.requires_grad_(), train)) == ours(wanted)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_a_gpu(kind):
+    query, train = descriptors(kind, 300, 256, 0), descriptors(kind, 400, 256, 1)
+    arrays = torch.from_numpy(query).cuda(), torch.from_numpy(train).cuda()
+    for tf32 in (False, True):
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        try:
+            assert ours(mutual(*arrays)) == ours(mutual(query, train))
+            assert ours(nearest(*arrays, 2)) == ours(nearest(query, train, 2))
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def test_arrays_are_left_as_they_are():
+    query, train = descriptors("unit", 30, 8, 0), descriptors("unit", 30, 8, 1)
+    copies = query.copy(), train.copy()
+    for array in (query, train):
+        array.flags.writeable = False
+    mutual(query, train), nearest(query, train, 2, np.zeros((30, 30), np.uint8))
+    np.testing.assert_array_equal(query, copies[0])
+    np.testing.assert_array_equal(train, copies[1])
