@@ -29,6 +29,9 @@ class FitSettings:
         Of the training images, multiples of 8.
     compile
         Whether PyTorch compiles the network first, which takes up to minutes.
+    ema
+        Decay of the exponential moving average of the weights, such as 0.999, which is then what
+        is exported; 0: none is kept.
     """
 
     iterations: int
@@ -38,6 +41,7 @@ class FitSettings:
     height: int
     width: int
     compile: bool = False
+    ema: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,28 @@ def _first_of_windows(strength: Tensor, radius: int) -> Tensor:
     return (strength > before) & (strength == _line_max(rows, 0, radius, -2)) & (strength > 0)
 
 
+def find_points(heat: Tensor, threshold: float, radius: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the interest points of heat maps: suppressed, then refined below the pixel.
+
+    Parameters
+    ----------
+    heat
+        ``(B, H, W)`` float, 0 or more.
+    threshold, radius
+        As for :func:`non_maximum_suppression`.
+
+    Returns
+    -------
+    image : Tensor
+        ``(N,)`` int64: which of the B heat maps each point is of, ascending.
+    xy, score : Tensor
+        As from :func:`refine_subpixel`.
+    """
+    index = non_maximum_suppression(heat, threshold, radius).nonzero()
+    xy, score = refine_subpixel(heat, index)
+    return index[:, 0], xy, score
+
+
 def refine_subpixel(heat: Tensor, index: Tensor, radius: int = 2) -> tuple[Tensor, Tensor]:
     """Return peaks of the heat map to sub-pixel precision: its centre of mass around each peak.
 

@@ -68,7 +68,7 @@ def test_from_shapes_to_weights_that_load(photographs, sequences, tmp_path):
 
     again = _train("all", "--out", tmp_path, "--joint_fit.iterations", "4")
     assert again.returncode == 0, again.stderr
-    assert "joint goes on from iteration 3" in again.stderr
+    assert "joint resumes from iteration 3" in again.stderr
 
 
 def test_the_shipped_network_widened_goes_on_to_learn(photographs, tmp_path):

@@ -5,9 +5,13 @@ arXiv 1712.07629, section 5, equation 10. The result is written as pseudo-labels
 
 from __future__ import annotations
 
+import math
 import time
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +21,20 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from cv2_superpoint.model.decode import (
-    heat_map,
-    max_filter,
-    non_maximum_suppression,
-    refine_subpixel,
-)
+from cv2_superpoint.model.decode import find_points, heat_map, max_filter
 from cv2_superpoint.model.network import CELL, SuperPointNet
 
 from ..data.homography import HomographyRange, invert, on_device, sample_homographies, warp
 from ..data.images import ImageStore
+from ..deadline import TimeUp, is_over
 from ..files import UserError, write_whole
 from ..learn import checkpoints
 from ..settings import AdaptationSettings
 
-Detect = Callable[[Tensor], Tensor]
+ToLogits = Callable[[Tensor], Tensor]
+"""From ``(N, 1, H, W)`` grey images to a detector's ``(N, 65, H/8, W/8)`` logits."""
+
+Points = npt.NDArray[np.float32]
 
 CHUNK = 100
 """Images labelled between two writes."""
@@ -41,14 +44,19 @@ RANGES = HomographyRange(
 )
 
 
+def detector_logits(network: SuperPointNet, images: Tensor) -> Tensor:
+    """Return what the detector alone makes of images: `ToLogits` but for the network."""
+    return network.detect(network.encode(images))
+
+
 @torch.no_grad()
-def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Tensor:
+def adapted_heat_map(to_logits: ToLogits, image: Tensor, homographies: Tensor) -> Tensor:
     """Average the heat maps of warped copies of an image, each warped back.
 
     Parameters
     ----------
-    detect
-        From ``(N, 1, H, W)`` images to ``(N, 65, H/8, W/8)`` logits.
+    to_logits
+        Of the detector.
     image
         ``(1, 1, H, W)`` grey in [0, 1], H and W multiples of 8.
     homographies
@@ -65,7 +73,7 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
     copies, valid = warp(image.expand(n, -1, -1, -1), homographies, size, sizes)
     # Near the edge of what a copy shows, the repeated border makes corners that are not there.
     trusted = -max_filter(-valid[:, None].float(), 3)
-    heat = torch.cat([heat_map(detect(copies))[:, None] * trusted, trusted], dim=1)
+    heat = torch.cat([heat_map(to_logits(copies))[:, None] * trusted, trusted], dim=1)
     to_copies = invert(homographies.double()).float()
     back, seen = warp(heat, to_copies, size, sizes, antialias=False)
     total, count = (back * seen[:, None]).sum(0)
@@ -74,14 +82,17 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
 
 @torch.no_grad()
 def pseudo_labels(
-    detect: Detect, image: npt.NDArray[np.uint8], settings: AdaptationSettings, device: torch.device
-) -> npt.NDArray[np.float32]:
+    to_logits: ToLogits,
+    image: npt.NDArray[np.uint8],
+    settings: AdaptationSettings,
+    device: torch.device,
+) -> Points:
     """Return the interest points of one image by Homographic Adaptation.
 
     Parameters
     ----------
-    detect
-        From images to logits, on `device`.
+    to_logits
+        Of the detector, on `device`.
     image
         ``(H, W)`` uint8.
     settings
@@ -102,10 +113,10 @@ def pseudo_labels(
     homographies = torch.cat(
         [torch.eye(3, device=device)[None], sample_homographies(RANGES, size, sizes)]
     )
-    heat = adapted_heat_map(detect, padded, homographies)[None, :height, :width]
-    index = non_maximum_suppression(heat, settings.threshold, settings.nms_radius).nonzero()
-    order = heat[index.unbind(1)].argsort(descending=True, stable=True)[: settings.max_points]
-    return refine_subpixel(heat, index[order])[0].cpu().numpy()
+    heat = adapted_heat_map(to_logits, padded, homographies)[None, :height, :width]
+    _, xy, score = find_points(heat, settings.threshold, settings.nms_radius)
+    order = score.argsort(descending=True, stable=True)[: settings.max_points]
+    return xy[order].cpu().numpy()
 
 
 def label_images(
@@ -114,6 +125,7 @@ def label_images(
     store: ImageStore,
     settings: AdaptationSettings,
     out: Path,
+    until: float = math.inf,
 ) -> None:
     """Label the first ``settings.images`` images and write them to one compressed file.
 
@@ -134,9 +146,13 @@ def label_images(
         Number of images, copies, threshold.
     out
         The ``.npz`` to write.
+    until
+        When to stop, as of ``time.time``; looked at before each image.
 
     Raises
     ------
+    TimeUp
+        At `until`; the chunks that are done are kept.
     UserError
         If the file exists, but its labels come from other weights, settings or images.
     """
@@ -146,9 +162,9 @@ def label_images(
         _read(out, source)
         return
 
-    def detect(images: Tensor) -> Tensor:
+    def to_logits(images: Tensor) -> Tensor:
         with fabric.autocast():
-            return network.detect(network.encode(images))
+            return detector_logits(network, images)
 
     count = min(settings.images or len(store), len(store))
     chunks = {out.with_suffix(f".{i:06d}.npz"): i for i in range(0, count, CHUNK)}
@@ -162,7 +178,9 @@ def label_images(
             if not path.exists():
                 labels, began = [], time.monotonic()
                 for i in wanted:
-                    labels.append(pseudo_labels(detect, store[i], settings, fabric.device))
+                    if is_over(until):
+                        raise TimeUp
+                    labels.append(pseudo_labels(to_logits, store[i], settings, fabric.device))
                     bar.update()
                 bar.set_postfix(points=sum(map(len, labels)) / len(labels))
                 _write(path, labels, source, time.monotonic() - began)
@@ -179,7 +197,7 @@ def label_images(
     fabric.barrier()
 
 
-def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str, seconds: float) -> None:
+def _write(path: Path, labels: list[Points], source: str, seconds: float) -> None:
     counts = np.array([len(points) for points in labels])
     points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
     tag, time_taken = np.array(source), np.array(seconds)
@@ -191,23 +209,42 @@ def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str, secon
     )
 
 
-def _read(path: Path, source: str) -> tuple[list[npt.NDArray[np.float32]], float]:
-    with np.load(path) as data:
-        if str(data["source"]) != source:
-            raise UserError(f"{path} holds labels of other weights, settings or images")
-        labels = np.split(data["points"], np.cumsum(data["counts"])[:-1])
-        return labels, float(data["seconds"])
+def _read(path: Path, source: str) -> tuple[list[Points], float]:
+    content = read_file(path)
+    if str(content["source"]) != source:
+        raise UserError(f"{path} holds labels of other weights, settings or images")
+    return _split(content), float(content["seconds"])
 
 
-def read_labels(path: Path) -> list[npt.NDArray[np.float32]]:
+def _split(content: dict[str, npt.NDArray[Any]]) -> list[Points]:
+    return np.split(content["points"], np.cumsum(content["counts"])[:-1])
+
+
+def read_file(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return what :func:`label_images` wrote, by name.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, or it is damaged.
+    """
+    if not path.exists():
+        raise UserError(f"{path} is missing: run adapt first")
+    try:
+        with np.load(path) as data:
+            return {key: data[key] for key in ("points", "counts", "source", "seconds")}
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{path} is no file of labels, or only a part of one: remove it and run adapt again"
+        ) from error
+
+
+def read_labels(path: Path) -> list[Points]:
     """Return one ``(N, 2)`` array of ``(x, y)`` pixels per image from a file of labels.
 
     Raises
     ------
     UserError
-        If there is none.
+        If there is no such file, or it is damaged.
     """
-    if not path.exists():
-        raise UserError(f"{path} is missing: run adapt first")
-    with np.load(path) as data:
-        return np.split(data["points"], np.cumsum(data["counts"])[:-1])
+    return _split(read_file(path))

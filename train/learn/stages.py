@@ -1,17 +1,15 @@
-"""The stages of training, each resumable: shapes, pseudo-labels, photographs, pairs."""
+"""The stages of training: Synthetic Shapes, pseudo-labels of photographs, pairs of views."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from cv2_superpoint.model.decode import heat_map, max_filter, sample_descriptors
-from cv2_superpoint.model.network import SuperPointNet
 
 from ..data.datasets import Batch, Photographs, Shapes, collate, load
 from ..data.homography import sample_homographies
@@ -19,59 +17,46 @@ from ..data.images import ImageStore
 from ..data.photometric import photometric_augmentation
 from ..data.views import View, first_to_second, look, pick_correspondences, seen
 from ..labels.adaptation import read_labels
-from ..settings import JointSettings, Settings
-from .loop import Forward, Losses, fit
+from ..settings import FitSettings, JointSettings, Settings
+from .loop import Batches, Forward, Losses, LossFunction, Stage
 from .losses import detector_loss, detector_targets, hinge_loss, info_nce_loss, reprojection_loss
 
+_DESCRIPTOR = ("descriptor.",)
 
-def train_magicpoint(fabric: Fabric, network: SuperPointNet, settings: Settings, out: Path) -> None:
-    """Train encoder and detector on Synthetic Shapes (arXiv 1712.07629, section 4).
+
+def magicpoint(settings: Settings, checkpoint: Path) -> Stage:
+    """Return the stage where encoder and detector learn Synthetic Shapes.
+
+    As in arXiv 1712.07629, section 4.
 
     Parameters
     ----------
-    fabric
-        Gives device, precision and processes.
-    network
-        Trained in place.
     settings
         Of the run.
-    out
-        Folder of checkpoints and curves.
+    checkpoint
+        The file to write.
     """
-    fit_settings = settings.magicpoint
-    size = (fit_settings.height, fit_settings.width)
-    photometric = photometric_augmentation(harsh=True)
+    size = _size(settings.magicpoint)
 
-    def step(forward: Forward, batch: Batch) -> Losses:
-        to_source = sample_homographies(settings.shapes_view, size, batch.sizes)
+    def views(sizes: Tensor) -> Tensor:
+        to_source = sample_homographies(settings.shapes_view, size, sizes)
         plain = torch.rand(len(to_source), 1, 1, device=to_source.device) < 0.2
-        to_source = torch.eye(3, device=to_source.device).where(plain, to_source)
-        view = look(batch, to_source, size, photometric)
-        return _detector_losses(forward(view.images)[0], view, settings.joint.dustbin_weight)
+        return torch.eye(3, device=to_source.device).where(plain, to_source)
 
     def batches(seed: list[int], share: int) -> Iterator[Batch]:
         return load(Shapes(size, seed), share, settings.workers)
 
-    fit(fabric, network, _detector_only(network), step, batches, fit_settings, settings.seed,
-        out / "magicpoint.ckpt")  # fmt: skip
+    losses = _detector_losses(views, size, photometric_augmentation(harsh=True), settings)
+    return Stage(checkpoint, settings.magicpoint, losses, batches, frozen=_DESCRIPTOR)
 
 
-def retrain(
-    fabric: Fabric,
-    network: SuperPointNet,
-    store: ImageStore,
-    labels: Path,
-    settings: Settings,
-    checkpoint: Path,
-) -> None:
-    """Train encoder and detector on pseudo-labels of photographs (paper, section 5.3).
+def retrain(store: ImageStore, labels: Path, settings: Settings, checkpoint: Path) -> Stage:
+    """Return the stage where encoder and detector learn pseudo-labels of photographs.
+
+    As in arXiv 1712.07629, section 5.3.
 
     Parameters
     ----------
-    fabric
-        Gives device, precision and processes.
-    network
-        Trained in place, from the weights it has.
     store
         The photographs.
     labels
@@ -81,39 +66,23 @@ def retrain(
     checkpoint
         The file to write.
     """
-    fit_settings = settings.retrain
-    size = (fit_settings.height, fit_settings.width)
-    points = read_labels(labels)
-    photometric = photometric_augmentation()
+    size = _size(settings.retrain)
 
-    def step(forward: Forward, batch: Batch) -> Losses:
-        to_source = sample_homographies(settings.joint.second, size, batch.sizes)
-        view = look(batch, to_source, size, photometric)
-        return _detector_losses(forward(view.images)[0], view, settings.joint.dustbin_weight)
+    def views(sizes: Tensor) -> Tensor:
+        return sample_homographies(settings.joint.second, size, sizes)
 
-    def batches(seed: list[int], share: int) -> Iterator[Batch]:
-        return load(Photographs(store, points, seed), share, settings.workers)
-
-    fit(fabric, network, _detector_only(network), step, batches, fit_settings, settings.seed,
-        checkpoint)  # fmt: skip
+    losses = _detector_losses(views, size, photometric_augmentation(), settings)
+    batches = _photographs(store, labels, settings)
+    return Stage(checkpoint, settings.retrain, losses, batches, frozen=_DESCRIPTOR)
 
 
-def train_joint(
-    fabric: Fabric,
-    network: SuperPointNet,
-    store: ImageStore,
-    labels: Path,
-    settings: Settings,
-    checkpoint: Path,
-) -> None:
-    """Train detector and descriptor on pairs of views (arXiv 1712.07629, section 3.4).
+def joint(store: ImageStore, labels: Path, settings: Settings, checkpoint: Path) -> Stage:
+    """Return the stage where detector and descriptor learn from pairs of views.
+
+    As in arXiv 1712.07629, section 3.4.
 
     Parameters
     ----------
-    fabric
-        Gives device, precision and processes.
-    network
-        Trained in place, from the weights it has.
     store
         The photographs.
     labels
@@ -123,36 +92,17 @@ def train_joint(
     checkpoint
         The file to write.
     """
-    fit_settings, joint = settings.joint_fit, settings.joint
-    size = (fit_settings.height, fit_settings.width)
-    points = read_labels(labels)
+    size, ranges = _size(settings.joint_fit), settings.joint
     photometric = photometric_augmentation()
 
-    def step(forward: Forward, batch: Batch) -> Losses:
+    def losses(forward: Forward, batch: Batch) -> Losses:
         first, second = (
-            look(batch, sample_homographies(ranges, size, batch.sizes), size, photometric)
-            for ranges in (joint.first, joint.second)
+            look(batch, sample_homographies(limits, size, batch.sizes), size, photometric)
+            for limits in (ranges.first, ranges.second)
         )
-        logits, maps = forward(torch.cat([first.images, second.images]))
-        both = View(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
-        detector = _detector_losses(logits, both, joint.dustbin_weight)["loss"]
-        between = first_to_second(first, second)
-        halves = (maps[: len(between)], maps[len(between) :])
-        matching, accuracy = _matching_losses(halves, first, second, joint)
-        loss = detector + joint.descriptor_weight * matching
-        losses = {"detector": detector, "descriptor": matching, "accuracy": accuracy}
-        if joint.reprojection_weight:
-            heat = heat_map(logits).chunk(2)
-            distance = reprojection_loss((heat[0], heat[1]), (first.valid, second.valid), between)
-            loss = loss + joint.reprojection_weight * distance
-            losses["distance"] = distance
-        return {"loss": loss, **losses}
+        return _pair_losses(forward, first, second, ranges)
 
-    def batches(seed: list[int], share: int) -> Iterator[Batch]:
-        return load(Photographs(store, points, seed), share, settings.workers)
-
-    fit(fabric, network, list(network.parameters()), step, batches, fit_settings, settings.seed,
-        checkpoint)  # fmt: skip
+    return Stage(checkpoint, settings.joint_fit, losses, _photographs(store, labels, settings))
 
 
 @torch.no_grad()
@@ -171,15 +121,70 @@ def sample_views(store: ImageStore, settings: Settings, count: int = 64) -> Tens
     return look(batch, to_source, size, photometric_augmentation()).images
 
 
-def _detector_only(network: SuperPointNet) -> list[torch.nn.Parameter]:
-    return [p for name, p in network.named_parameters() if not name.startswith("descriptor.")]
+def _size(settings: FitSettings) -> tuple[int, int]:
+    return settings.height, settings.width
 
 
-def _detector_losses(logits: Tensor, view: View, dustbin_weight: float) -> Losses:
+def _photographs(store: ImageStore, labels: Path, settings: Settings) -> Batches:
+    points = read_labels(labels)
+
+    def batches(seed: list[int], share: int) -> Iterator[Batch]:
+        return load(Photographs(store, points, seed), share, settings.workers)
+
+    return batches
+
+
+def _detector_losses(
+    views: Callable[[Tensor], Tensor],
+    size: tuple[int, int],
+    photometric: nn.Module,
+    settings: Settings,
+) -> LossFunction:
+    """Return the losses of a detector that sees each picture once.
+
+    Parameters
+    ----------
+    views
+        From ``(B, 2)`` sizes of the pictures to ``(B, 3, 3)`` view_to_source.
+    size
+        ``(height, width)`` of the views.
+    photometric
+        Changes light and noise.
+    settings
+        Of the run.
+    """
+
+    def losses(forward: Forward, batch: Batch) -> Losses:
+        view = look(batch, views(batch.sizes), size, photometric)
+        logits = forward(view.images)[0]
+        loss = _detector_loss(logits, view, settings.joint.dustbin_weight)
+        return {"loss": loss, "recall": _recall(logits, view)}
+
+    return losses
+
+
+def _detector_loss(logits: Tensor, view: View, dustbin_weight: float) -> Tensor:
     size = (view.images.shape[2], view.images.shape[3])
     target = detector_targets(view.points, view.present, size)
-    loss = detector_loss(logits, target, view.valid, dustbin_weight)
-    return {"loss": loss, "recall": _recall(logits, view)}
+    return detector_loss(logits, target, view.valid, dustbin_weight)
+
+
+def _pair_losses(forward: Forward, first: View, second: View, settings: JointSettings) -> Losses:
+    """Return the losses of detector and descriptor on two views of the same pictures."""
+    logits, maps = forward(torch.cat([first.images, second.images]))
+    both = View(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+    detector = _detector_loss(logits, both, settings.dustbin_weight)
+    between = first_to_second(first, second)
+    halves = (maps[: len(between)], maps[len(between) :])
+    matching, accuracy = _matching_losses(halves, first, second, settings)
+    loss = detector + settings.descriptor_weight * matching
+    losses = {"detector": detector, "descriptor": matching, "accuracy": accuracy}
+    if settings.reprojection_weight:
+        heat = heat_map(logits).chunk(2)
+        distance = reprojection_loss((heat[0], heat[1]), (first.valid, second.valid), between)
+        loss = loss + settings.reprojection_weight * distance
+        losses["distance"] = distance
+    return {"loss": loss, **losses}
 
 
 @torch.no_grad()
