@@ -6,6 +6,7 @@ import scipy.ndimage
 import torch
 
 from cv2_superpoint.model.decode import (
+    find_points,
     heat_map,
     max_filter,
     non_maximum_suppression,
@@ -225,3 +226,15 @@ def test_score_is_the_probability_of_the_pixels_around_the_peak():
     torch.testing.assert_close(refine_subpixel(heat, index)[1], torch.tensor([0.44, 0.41]))
     crowded = refine_subpixel(torch.full((1, 5, 5), 0.5), torch.tensor([[0, 2, 2]]))[1]
     assert crowded == 1
+
+
+def test_points_are_the_refined_peaks_of_each_heat_map():
+    heat = random_map(3, (3, 24, 32), None)
+    heat[1] = 0
+    image, xy, score = find_points(heat, 0.5, 4)
+    assert not (image == 1).any()
+    for i in (0, 2):
+        index = non_maximum_suppression(heat[i : i + 1], 0.5, 4).nonzero()
+        alone = refine_subpixel(heat[i : i + 1], index)
+        assert torch.equal(xy[image == i], alone[0])
+        assert torch.equal(score[image == i], alone[1])
