@@ -30,8 +30,9 @@ class Options:
         One of `STAGES` and `APART`, or ``"all"``.
     out
         Folder of checkpoints and results.
-    images
-        Folders and tars of photographs to pack first; none: those packed before.
+    images, large
+        Folders and tars of photographs to pack first, the large ones at a larger size; none: those
+        packed before.
     round
         Of adapt or retrain, from 1.
     init
@@ -51,6 +52,7 @@ class Options:
     stage: str
     out: Path
     images: list[Path]
+    large: list[Path]
     round: int
     init: str | None
     average: bool
@@ -98,6 +100,13 @@ def _parser(preset: str) -> ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
     parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
+    parser.add_argument(
+        "--large",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders and tars of large photographs, for --joint.large_share",
+    )
     parser.add_argument(
         "--round", type=int, default=1, help="of adapt or retrain, from 1; all: every round"
     )

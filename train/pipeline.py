@@ -52,10 +52,18 @@ class Run:
         """The packed photographs."""
         return ImageStore(self.out / "images")
 
-    def labels(self, number: int) -> Path:
-        """Return the file of a round's labels."""
-        return self.out / f"labels{number}.npz"
+    @property
+    def large(self) -> ImageStore | None:
+        """The packed large photographs, if there are some."""
+        folder = self.out / "large"
+        return ImageStore(folder) if folder.exists() else None
 
+    def labels(self, number: int, kind: str = "") -> Path:
+        """Return the file of a round's labels."""
+        return self.out / f"labels{number}{kind}.npz"
+
+
+_LARGE = (840, 1155)  # largest short and long side of large photographs, pixels
 
 Step = Callable[[Run], None]
 
@@ -113,8 +121,12 @@ def _prepare(options: Options) -> None:
     """Pack the photographs, and say what is missing before anything is trained."""
     if options.images:
         pack(options.images, options.out / "images")
+    if options.large:
+        pack(options.large, options.out / "large", *_LARGE)
     if options.stage in ("all", "adapt", "retrain", "joint", "widen"):
         ImageStore(options.out / "images")
+    if options.stage in ("all", "joint") and options.settings.joint.large_share:
+        ImageStore(options.out / "large")
 
 
 def _launch(settings: Settings) -> Fabric:
@@ -153,6 +165,9 @@ def adapt(run: Run, number: int) -> None:
         previews.labels_preview(labels.with_suffix(".png"), store, labels)
         picture = run.out / f"adaptation{number}.png"
         previews.adaptation_preview(picture, run.fabric, network, store, settings)
+    if run.large and number == settings.rounds:  # others than joint training do without
+        large = run.labels(number, "-large")
+        label_images(run.fabric, network, run.large, settings.adaptation, large, run.until)
 
 
 def retrain(run: Run, number: int) -> None:
@@ -167,7 +182,11 @@ def joint(run: Run) -> None:
     """Learn detector and descriptor from the last round's labels, leaving ``joint.ckpt``."""
     checkpoint, number = run.out / "joint.ckpt", run.settings.rounds
     network, init = _network_of(run, number, checkpoint)
-    stage = stages.joint(run.store, run.labels(number), run.settings, checkpoint)
+    large = (run.large, run.labels(number, "-large")) if run.large else None
+    share = run.settings.joint.large_share
+    stage = stages.joint(
+        run.store, run.labels(number), run.settings, checkpoint, large if share else None
+    )
     fit(run.fabric, network, stage, run.settings.seed, run.until, _about(run, init))
     if run.fabric.is_global_zero:
         picture = run.out / "matches.png"

@@ -89,6 +89,9 @@ class JointSettings:
         Descriptors compared per pair; half at labelled points, half anywhere.
     safe_radius
         Pixels within which two points are not told apart.
+    large_share
+        Share of the pairs that show large photographs (``--large``) at zooms that differ by up to
+        4, from 0 to less than 1.
     """
 
     first: HomographyRange
@@ -101,6 +104,7 @@ class JointSettings:
     reprojection_weight: float = 0.0
     correspondences: int = 192
     safe_radius: float = 6.0
+    large_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ class ImageStore:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "index.json").exists():
-            raise UserError(f"no packed images in {folder}: give --images DIR|TAR...")
+            raise UserError(f"no packed images in {folder}: give --{folder.name} DIR|TAR...")
         index = json.loads((folder / "index.json").read_text())
         self._folder = folder
         self.names: list[str] = index["names"]

@@ -10,9 +10,11 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -26,6 +28,7 @@ from cv2_superpoint.model.network import CELL, SuperPointNet
 
 from ..data.homography import HomographyRange, invert, on_device, sample_homographies, warp
 from ..data.images import ImageStore
+from ..data.scales import level_counts
 from ..deadline import TimeUp, is_over
 from ..files import UserError, write_whole
 from ..learn import checkpoints
@@ -35,6 +38,9 @@ ToLogits = Callable[[Tensor], Tensor]
 """From ``(N, 1, H, W)`` grey images to a detector's ``(N, 65, H/8, W/8)`` logits."""
 
 Points = npt.NDArray[np.float32]
+
+USUAL_AREA = 256 * 352
+"""Pixels of the photographs that ``AdaptationSettings.max_points`` is meant for."""
 
 CHUNK = 100
 """Images labelled between two writes."""
@@ -119,6 +125,42 @@ def pseudo_labels(
     return xy[order].cpu().numpy()
 
 
+def label_levels(
+    to_logits: ToLogits,
+    image: npt.NDArray[np.uint8],
+    settings: AdaptationSettings,
+    device: torch.device,
+) -> Points:
+    """Return the interest points of one image at each of its levels (:mod:`train.data.scales`).
+
+    Parameters
+    ----------
+    to_logits, image, settings, device
+        As for :func:`pseudo_labels`; of levels larger than `USUAL_AREA`, the most points grow with
+        the area.
+
+    Returns
+    -------
+    ndarray
+        ``(N, 3)`` float32: ``(x, y)`` pixels of the image, and the level; strongest first in each.
+    """
+    height, width = image.shape
+    found = []
+    for level in range(int(level_counts(torch.tensor([image.shape]))[0])):
+        scale = 2 ** (-level / 2)
+        size = (round(width * scale), round(height * scale))
+        smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if level else image
+        most = round(settings.max_points * max(1.0, smaller.size / USUAL_AREA))
+        xy = pseudo_labels(to_logits, smaller, replace(settings, max_points=most), device)
+        xy = (
+            (xy + 0.5) * np.array([width / size[0], height / size[1]], np.float32) - 0.5
+            if level
+            else xy
+        )
+        found.append(np.pad(xy, ((0, 0), (0, 1)), constant_values=level))
+    return np.concatenate(found)
+
+
 def label_images(
     fabric: Fabric,
     network: SuperPointNet,
@@ -129,7 +171,8 @@ def label_images(
 ) -> None:
     """Label the first ``settings.images`` images and write them to one compressed file.
 
-    The file holds ``points`` (all images one after the other), ``counts``, ``seconds``, and
+    The file holds ``points`` and ``levels`` (all images one after the other), ``counts``,
+    ``seconds``, and
     ``source``, which tells the weights, settings and images they came from. The processes share
     the work in chunks, each of which is kept in a file beside it until all are done; what exists
     is not done again.
@@ -180,7 +223,7 @@ def label_images(
                 for i in wanted:
                     if is_over(until):
                         raise TimeUp
-                    labels.append(pseudo_labels(to_logits, store[i], settings, fabric.device))
+                    labels.append(label_levels(to_logits, store[i], settings, fabric.device))
                     bar.update()
                 bar.set_postfix(points=sum(map(len, labels)) / len(labels))
                 _write(path, labels, source, time.monotonic() - began)
@@ -199,12 +242,17 @@ def label_images(
 
 def _write(path: Path, labels: list[Points], source: str, seconds: float) -> None:
     counts = np.array([len(points) for points in labels])
-    points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
+    points = np.concatenate([*labels, np.zeros((0, 3), np.float32)])
     tag, time_taken = np.array(source), np.array(seconds)
     write_whole(
         path,
         lambda stream: np.savez_compressed(
-            stream, points=points, counts=counts, source=tag, seconds=time_taken
+            stream,
+            points=points[:, :2],
+            levels=points[:, 2].astype(np.uint8),
+            counts=counts,
+            source=tag,
+            seconds=time_taken,
         ),
     )
 
@@ -217,7 +265,8 @@ def _read(path: Path, source: str) -> tuple[list[Points], float]:
 
 
 def _split(content: dict[str, npt.NDArray[Any]]) -> list[Points]:
-    return np.split(content["points"], np.cumsum(content["counts"])[:-1])
+    points = np.column_stack([content["points"], content["levels"]]).astype(np.float32)
+    return np.split(points, np.cumsum(content["counts"])[:-1])
 
 
 def read_file(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -232,7 +281,10 @@ def read_file(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise UserError(f"{path} is missing: run adapt first")
     try:
         with np.load(path) as data:
-            return {key: data[key] for key in ("points", "counts", "source", "seconds")}
+            content = {key: data[key] for key in ("points", "counts", "source", "seconds")}
+            # Files of earlier versions know one level only.
+            none = np.zeros(len(content["points"]), np.uint8)
+            return content | {"levels": data.get("levels", none)}
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} is no file of labels, or only a part of one: remove it and run adapt again"
@@ -240,7 +292,7 @@ def read_file(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def read_labels(path: Path) -> list[Points]:
-    """Return one ``(N, 2)`` array of ``(x, y)`` pixels per image from a file of labels.
+    """Return one ``(N, 3)`` array per image from a file of labels: x, y in pixels, and the level.
 
     Raises
     ------

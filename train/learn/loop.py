@@ -28,9 +28,11 @@ log = logging.getLogger(__name__)
 
 Losses = dict[str, Tensor]
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
-LossFunction = Callable[[Forward, Batch], Losses]
+Parts = tuple[Batch, ...]
+"""A batch, in parts of different kinds of pictures."""
+LossFunction = Callable[[Forward, Parts], Losses]
 """From the wrapped network and a batch on the device to losses: ``loss`` and others."""
-Batches = Callable[[list[int], int], Iterator[Batch]]
+Batches = Callable[[list[int], int], Iterator[Parts]]
 """From a seed and this process' share of the batch to endless batches."""
 
 CHECKPOINT_SECONDS = 120.0
@@ -185,7 +187,7 @@ class _Learner:
             self._optimizer.load_state_dict(self._state["optimizer"])
         self._mean = _running_mean(network, settings.ema, self._state.get("mean"))
 
-    def learn(self, batch: Batch) -> Losses:
+    def learn(self, batch: Parts) -> Losses:
         """Take one step; return its losses, on the device."""
         settings = self._stage.settings
         for group in self._optimizer.param_groups:

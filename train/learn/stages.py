@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from cv2_superpoint.model.decode import heat_map, max_filter, sample_descriptors
 
-from ..data.datasets import Batch, Photographs, Shapes, collate, load
-from ..data.homography import sample_homographies
+from ..data.datasets import Photographs, Shapes, collate, load
+from ..data.homography import sample_homographies, sample_zoom_pairs
 from ..data.images import ImageStore
 from ..data.photometric import photometric_augmentation
-from ..data.views import View, first_to_second, look, pick_correspondences, seen
+from ..data.views import View, first_to_second, join, look, pick_correspondences, seen
+from ..files import UserError
 from ..labels.adaptation import read_labels
 from ..settings import FitSettings, JointSettings, Settings
-from .loop import Batches, Forward, Losses, LossFunction, Stage
+from .loop import Batches, Forward, Losses, LossFunction, Parts, Stage
 from .losses import detector_loss, detector_targets, hinge_loss, info_nce_loss, reprojection_loss
 
 _DESCRIPTOR = ("descriptor.",)
@@ -43,8 +44,8 @@ def magicpoint(settings: Settings, checkpoint: Path) -> Stage:
         plain = torch.rand(len(to_source), 1, 1, device=to_source.device) < 0.2
         return torch.eye(3, device=to_source.device).where(plain, to_source)
 
-    def batches(seed: list[int], share: int) -> Iterator[Batch]:
-        return load(Shapes(size, seed), share, settings.workers)
+    def batches(seed: list[int], share: int) -> Iterator[Parts]:
+        return zip(load(Shapes(size, seed), share, settings.workers))
 
     losses = _detector_losses(views, size, photometric_augmentation(harsh=True), settings)
     return Stage(checkpoint, settings.magicpoint, losses, batches, frozen=_DESCRIPTOR)
@@ -76,7 +77,13 @@ def retrain(store: ImageStore, labels: Path, settings: Settings, checkpoint: Pat
     return Stage(checkpoint, settings.retrain, losses, batches, frozen=_DESCRIPTOR)
 
 
-def joint(store: ImageStore, labels: Path, settings: Settings, checkpoint: Path) -> Stage:
+def joint(
+    store: ImageStore,
+    labels: Path,
+    settings: Settings,
+    checkpoint: Path,
+    large: tuple[ImageStore, Path] | None = None,
+) -> Stage:
     """Return the stage where detector and descriptor learn from pairs of views.
 
     As in arXiv 1712.07629, section 3.4.
@@ -91,18 +98,31 @@ def joint(store: ImageStore, labels: Path, settings: Settings, checkpoint: Path)
         Of the run.
     checkpoint
         The file to write.
+    large
+        Large photographs and their pseudo-labels, for the share ``large_share`` of the pairs.
     """
     size, ranges = _size(settings.joint_fit), settings.joint
     photometric = photometric_augmentation()
 
-    def losses(forward: Forward, batch: Batch) -> Losses:
-        first, second = (
-            look(batch, sample_homographies(limits, size, batch.sizes), size, photometric)
-            for limits in (ranges.first, ranges.second)
-        )
+    def views(sizes: Tensor) -> tuple[Tensor, Tensor]:
+        first, second = (sample_homographies(r, size, sizes) for r in (ranges.first, ranges.second))
+        return first, second
+
+    def zoomed_views(sizes: Tensor) -> tuple[Tensor, Tensor]:
+        return sample_zoom_pairs(ranges.first, ranges.second, size, sizes)
+
+    def losses(forward: Forward, parts: Parts) -> Losses:
+        pairs = [
+            [look(batch, to_source, size, photometric) for to_source in draw(batch.sizes)]
+            for batch, draw in zip(parts, (views, zoomed_views), strict=False)
+        ]
+        first, second = map(join, zip(*pairs, strict=True))
         return _pair_losses(forward, first, second, ranges)
 
-    return Stage(checkpoint, settings.joint_fit, losses, _photographs(store, labels, settings))
+    batches = _photographs(store, labels, settings)
+    if large and ranges.large_share:
+        batches = _mixed(batches, _photographs(*large, settings), ranges.large_share)
+    return Stage(checkpoint, settings.joint_fit, losses, batches)
 
 
 @torch.no_grad()
@@ -115,7 +135,7 @@ def sample_views(store: ImageStore, settings: Settings, count: int = 64) -> Tens
         ``(count, 1, H, W)`` in [0, 1]; fewer if there are fewer photographs.
     """
     size = (settings.joint_fit.height, settings.joint_fit.width)
-    nothing = np.zeros((0, 2), np.float32)
+    nothing = np.zeros((0, 3), np.float32)
     batch = collate([(store[i], nothing) for i in range(min(count, len(store)))])
     to_source = sample_homographies(settings.joint.second, size, batch.sizes)
     return look(batch, to_source, size, photometric_augmentation()).images
@@ -128,8 +148,21 @@ def _size(settings: FitSettings) -> tuple[int, int]:
 def _photographs(store: ImageStore, labels: Path, settings: Settings) -> Batches:
     points = read_labels(labels)
 
-    def batches(seed: list[int], share: int) -> Iterator[Batch]:
-        return load(Photographs(store, points, seed), share, settings.workers)
+    def batches(seed: list[int], share: int) -> Iterator[Parts]:
+        return zip(load(Photographs(store, points, seed), share, settings.workers))
+
+    return batches
+
+
+def _mixed(small: Batches, large: Batches, large_share: float) -> Batches:
+    """Return batches of two parts, of which the second is so large a share, at least one."""
+
+    def batches(seed: list[int], share: int) -> Iterator[Parts]:
+        if share < 2:
+            raise UserError("large_share needs a batch of at least two pairs per process")
+        count = min(max(1, round(share * large_share)), share - 1)
+        both = zip(small(seed, share - count), large([*seed, 1], count), strict=True)
+        return (a + b for a, b in both)
 
     return batches
 
@@ -154,7 +187,8 @@ def _detector_losses(
         Of the run.
     """
 
-    def losses(forward: Forward, batch: Batch) -> Losses:
+    def losses(forward: Forward, parts: Parts) -> Losses:
+        (batch,) = parts
         view = look(batch, views(batch.sizes), size, photometric)
         logits = forward(view.images)[0]
         loss = _detector_loss(logits, view, settings.joint.dustbin_weight)

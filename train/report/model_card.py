@@ -122,7 +122,7 @@ def text(
 
 def _stages(out: Path) -> list[tuple[str, ...]]:
     """Return a row per stage, in the order they were finished."""
-    files = [*out.glob("*.ckpt"), *out.glob("labels?.npz")]
+    files = [*out.glob("*.ckpt"), *out.glob("labels?.npz"), *out.glob("labels?-large.npz")]
     rows: list[tuple[str, ...]] = []
     for file in sorted(files, key=lambda f: f.stat().st_mtime):
         if file.suffix == ".ckpt":
@@ -146,7 +146,11 @@ def _stages(out: Path) -> list[tuple[str, ...]]:
 
 def _data(out: Path, manifest: Path | None) -> str:
     index = json.loads((out / "images" / "index.json").read_text())
-    text = f"{len(index['names'])} grey photographs, reduced to a short side of 256 pixels."
+    text = f"{len(index['names'])} grey photographs, reduced to a short side of 256 pixels"
+    large = out / "large" / "index.json"
+    if large.exists():
+        text += f", and {len(json.loads(large.read_text())['names'])} of up to 840 pixels"
+    text += "."
     if manifest is None:
         return text
     with open(manifest, newline="") as stream:

@@ -34,19 +34,24 @@ def fit(tmp_path):
     ):
         steps = itertools.count()
 
-        def losses(forward, batch):
+        def losses(forward, parts):
+            (batch,) = parts
             spoil(network, next(steps))
             logits, descriptors = forward(batch.images.float() / 255)
             return {"loss": logits.square().mean() + descriptors.square().mean()}
 
         images = torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)
-        nothing = torch.zeros(2, 1, 2), torch.zeros(2, 1, dtype=torch.bool)
+        nothing = torch.zeros(2, 1, 2), torch.zeros(2, 1), torch.zeros(2, 1, dtype=torch.bool)
         batch = Batch(images, torch.full((2, 2), 16), *nothing)
         network = SuperPointNet(ARCHITECTURE)
         settings = FitSettings(iterations, 2, 1e-3, 1, 16, 16, compiled, ema)
         checkpoint = tmp_path / "stage.ckpt"
         stage = loop.Stage(
-            checkpoint, settings, losses, lambda seed, share: itertools.repeat(batch), frozen=frozen
+            checkpoint,
+            settings,
+            losses,
+            lambda seed, share: itertools.repeat((batch,)),
+            frozen=frozen,
         )
         fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
         loop.fit(fabric, network, stage, 1, **keywords)
