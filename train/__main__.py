@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 
+from lightning.fabric.utilities import rank_zero_only
+
 from .deadline import TimeUp
 from .files import UserError
 from .options import parse
@@ -25,7 +27,8 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(_INTERRUPTED) from None
     except TimeUp:
-        logging.info("time is up: the same command resumes from here")
+        if rank_zero_only.rank == 0:
+            logging.info("time is up: the same command resumes from here")
         raise SystemExit(_MORE_TO_DO) from None
     except (OSError, FloatingPointError, UserError) as error:
         raise SystemExit(f"python -m train: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -104,11 +104,10 @@ def joint(
     size, ranges = _size(settings.joint_fit), settings.joint
     photometric = photometric_augmentation()
 
-    def views(sizes: Tensor) -> tuple[Tensor, Tensor]:
-        first, second = (sample_homographies(r, size, sizes) for r in (ranges.first, ranges.second))
-        return first, second
+    def views(sizes: Tensor) -> Iterable[Tensor]:
+        return (sample_homographies(r, size, sizes) for r in (ranges.first, ranges.second))
 
-    def zoomed_views(sizes: Tensor) -> tuple[Tensor, Tensor]:
+    def zoomed_views(sizes: Tensor) -> Iterable[Tensor]:
         return sample_zoom_pairs(ranges.first, ranges.second, size, sizes)
 
     def losses(forward: Forward, parts: Parts) -> Losses:
