@@ -29,6 +29,9 @@ class FitSettings:
         Of the training images, multiples of 8.
     compile
         Whether PyTorch compiles the network first, which takes up to minutes.
+    ema
+        Decay of the exponential moving average of the weights, such as 0.999, which is then what
+        is exported; 0: none is kept.
     """
 
     iterations: int
@@ -38,6 +41,7 @@ class FitSettings:
     height: int
     width: int
     compile: bool = False
+    ema: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ class JointSettings:
         Descriptors compared per pair; half at labelled points, half anywhere.
     safe_radius
         Pixels within which two points are not told apart.
+    large_share
+        Share of the pairs that show large photographs (``--large``) at zooms that differ by up to
+        4, from 0 to less than 1.
     """
 
     first: HomographyRange
@@ -97,6 +104,7 @@ class JointSettings:
     reprojection_weight: float = 0.0
     correspondences: int = 192
     safe_radius: float = 6.0
+    large_share: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ import re
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,9 +19,14 @@ import numpy as np
 import pytest
 import torch
 from skimage import data
+from torch.utils.tensorboard import SummaryWriter
 
+from cv2_superpoint.model.network import ARCHITECTURES, SuperPointNet
+from cv2_superpoint.model.weights import FOLDER
 from train.__main__ import main
 from train.data.images import ImageStore, pack
+from train.learn import checkpoints
+from train.report import evaluation
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,12 +159,12 @@ def test_a_truncated_checkpoint_is_named(message, magicpoint, photographs, tmp_p
 
 @pytest.fixture
 def full_disk():
-    """Make every write beyond the first 300 kB of a file fail, as on a full disk, but for real."""
+    """Make writes beyond the first bytes of a file fail, as on a full disk, but for real."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    def fill(room=300_000):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
 
     yield fill
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -172,7 +179,29 @@ def test_a_full_disk_keeps_the_checkpoint_before(message, magicpoint, full_disk,
     assert str(tmp_path) in said
     assert "File too large" in said
     assert path.read_bytes() == magicpoint
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["curves", "magicpoint.ckpt"]
+    left = {path.name for path in tmp_path.iterdir()} - {".lock"}
+    assert left == {"curves", "magicpoint.ckpt"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"), [("adapt", "images/pixels.bin"), ("shapes", "shapes.png")]
+)
+def test_a_full_disk_names_the_file(message, photographs, full_disk, tmp_path, stage, name):
+    full_disk(50_000)
+    said = message(stage, "--out", tmp_path, "--images", photographs)
+    assert "File too large" in said
+    assert str(tmp_path / name) in said
+
+
+def test_a_full_disk_names_the_curves(message, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", fail)
+    said = message("magicpoint", "--out", tmp_path)
+    assert "No space left on device" in said
+    assert str(tmp_path / "curves/magicpoint") in said
+    assert torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] == 3
 
 
 def test_labels_cut_short_by_a_full_disk_are_not_taken_for_labels(
@@ -198,7 +227,7 @@ def test_labels_cut_short_by_a_full_disk_are_not_taken_for_labels(
         assert len(labels["counts"]) == 2
 
 
-def test_ctrl_c_saves_and_the_next_run_goes_on(train, tmp_path, caplog):
+def test_ctrl_c_saves_and_the_next_run_resumes(train, tmp_path, caplog):
     command = [sys.executable, "-m", "train", "magicpoint", "--preset", "smoke", "--out"]
     command += [str(tmp_path), "--magicpoint.iterations", "1000000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -228,7 +257,7 @@ def test_ctrl_c_saves_and_the_next_run_goes_on(train, tmp_path, caplog):
     assert step > 0
     with caplog.at_level(logging.INFO):
         train("magicpoint", "--out", tmp_path, "--magicpoint.iterations", step + 2)
-    assert f"magicpoint goes on from iteration {step}" in caplog.text
+    assert f"magicpoint resumes from iteration {step}" in caplog.text
     assert torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] == step + 2
 
 
@@ -241,3 +270,95 @@ def test_a_precision_that_would_fail_on_the_way_is_refused(train, tmp_path, caps
 
 def test_an_average_needs_what_was_fine_tuned(message, tmp_path):
     assert message("all", "--average", "--out", tmp_path).endswith("it needs --init")
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2", "w"])
+def test_a_tar_that_ends_too_early_is_named(message, tmp_path, mode):
+    path = tmp_path / "cut.tar"
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)
+    cv2.imwrite(str(tmp_path / "noise.png"), noise)
+    with tarfile.open(path, mode) as archive:
+        archive.add(tmp_path / "noise.png", "noise.png")
+    path.write_bytes(path.read_bytes()[:-50_000])
+    said = message("adapt", "--out", tmp_path / "out", "--images", path)
+    assert str(path) in said
+    assert "whole tar" in said
+
+
+def test_a_truncated_file_of_labels_is_named(message, magicpoint, photographs, train, tmp_path):
+    (tmp_path / "magicpoint.ckpt").write_bytes(magicpoint)
+    arguments = ("--out", tmp_path, "--images", photographs, "--rounds", 1)
+    train("adapt", *arguments)
+    path = tmp_path / "labels1.npz"
+    path.write_bytes(path.read_bytes()[:-100])
+    for stage in ("adapt", "joint"):
+        assert str(path) in message(stage, *arguments)
+
+
+def test_fine_tuning_another_architecture_is_refused(message, photographs, tmp_path):
+    for init in ("superpoint-lite.safetensors", tmp_path / "lite.ckpt"):
+        if str(init).endswith(".ckpt"):
+            network = SuperPointNet(replace(ARCHITECTURES["superpoint-lite"], norm="before"))
+            checkpoints.write(init, network, 0, {}, {})
+        else:
+            init = FOLDER / init
+        arguments = ("--out", tmp_path, "--images", photographs, "--init", init)
+        said = message("adapt", *arguments, "--model", "superpoint")
+        assert str(init) in said
+        assert "superpoint-lite" in said
+
+
+def test_a_network_that_normalises_may_be_fine_tuned(train, photographs, tmp_path):
+    network = SuperPointNet(replace(ARCHITECTURES["superpoint-lite"], norm="before"))
+    checkpoints.write(tmp_path / "lite.ckpt", network, 0, {}, {})
+    arguments = ("--out", tmp_path, "--images", photographs, "--init", tmp_path / "lite.ckpt")
+    train("adapt", *arguments)
+    assert (tmp_path / "labels1.npz").exists()
+
+
+def test_what_ships_is_evaluated_without_a_run(train, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "run", lambda networks, *_: seen.update(networks))
+    seen = {}
+    train("evaluate", "--out", tmp_path, "--init", "shipped")
+    assert list(seen) == ["shipped"]
+
+
+def test_nothing_to_evaluate_is_said(message, tmp_path):
+    assert "--init" in message("evaluate", "--out", tmp_path)
+
+
+def test_a_second_run_in_one_folder_is_refused_until_the_first_ends(train, message, tmp_path):
+    command = [sys.executable, "-c", _HOLD, str(tmp_path)]
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout.readline() == "locked\n"
+        assert "another run" in message("magicpoint", "--out", tmp_path)
+    finally:
+        first.kill()
+        first.wait()
+    train("magicpoint", "--out", tmp_path)  # the lock has died with its process
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from train.output import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_time_that_is_up_has_a_status_of_its_own(train, tmp_path, caplog):
+    with caplog.at_level(logging.INFO), pytest.raises(SystemExit) as stopped:
+        train("magicpoint", "--out", tmp_path, "--magicpoint.iterations", 1000, "--minutes", 0)
+    assert stopped.value.code == 75
+    assert "time is up" in caplog.text
+    assert 0 < torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] < 1000
+
+
+def test_labelling_stops_when_time_is_up(train, magicpoint, photographs, tmp_path):
+    (tmp_path / "magicpoint.ckpt").write_bytes(magicpoint)
+    with pytest.raises(SystemExit) as stopped:
+        train("adapt", "--out", tmp_path, "--images", photographs, "--minutes", 0)
+    assert stopped.value.code == 75

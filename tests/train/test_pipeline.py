@@ -16,6 +16,7 @@ from cv2_superpoint import SuperPoint
 from cv2_superpoint.model.weights import FOLDER, load
 from train.data.images import ImageStore, pack
 from train.files import UserError
+from train.labels.adaptation import read_labels
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_from_shapes_to_weights_that_load(photographs, sequences, tmp_path):
 
     again = _train("all", "--out", tmp_path, "--joint_fit.iterations", "4")
     assert again.returncode == 0, again.stderr
-    assert "joint goes on from iteration 3" in again.stderr
+    assert "joint resumes from iteration 3" in again.stderr
 
 
 def test_the_shipped_network_widened_goes_on_to_learn(photographs, tmp_path):
@@ -78,15 +79,33 @@ def test_the_shipped_network_widened_goes_on_to_learn(photographs, tmp_path):
         ("adapt", *shipped, "--images", photographs),
         ("widen", "--init", FOLDER / "superpoint-lite.safetensors"),
         ("joint", "--init", tmp_path / "widened.ckpt"),
-        ("export", "--init", tmp_path / "widened.ckpt"),
+        ("export",),
     ]
     for stage, *rest in steps:
         done = _train(stage, *arguments, *rest)
         assert done.returncode == 0, done.stderr
+    assert "Fine-tuned from `widened.ckpt`" in (tmp_path / "MODEL_CARD.md").read_text()
     assert load(tmp_path / "superpoint.safetensors").network.architecture.head_width == 256
     said = _train("widen", *arguments)
     assert said.returncode != 0
     assert "needs --init" in said.stderr
+
+
+def test_large_photographs_are_labelled_and_learnt_from(photographs, tmp_path):
+    large = tmp_path / "photographs"
+    large.mkdir()
+    cv2.imwrite(str(large / "camera.png"), data.camera())
+    arguments = ("--out", tmp_path, "--init", "shipped", "--rounds", 1, "--joint.large_share", 0.5)
+    missing = _train("joint", *arguments, "--images", photographs)
+    assert missing.returncode != 0
+    assert "--large" in missing.stderr
+    done = _train("all", *arguments, "--images", photographs, "--large", large)
+    assert done.returncode == 0, done.stderr
+    levels = np.concatenate(read_labels(tmp_path / "labels1-large.npz"))[:, 2]
+    assert set(levels) == {0, 1, 2}  # 512, 362 and 256 pixels
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "\n| labels1-large | 1 |" in card
+    assert "and 1 of up to 840 pixels" in card
 
 
 def test_an_empty_folder_is_named(tmp_path):

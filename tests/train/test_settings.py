@@ -15,8 +15,8 @@ from cv2_superpoint import SuperPoint
 from cv2_superpoint.model.network import ARCHITECTURES, SuperPointNet
 from train.data.images import ImageStore, pack
 from train.labels.adaptation import label_images
-from train.learn import checkpoints
-from train.learn.stages import retrain, train_joint, train_magicpoint
+from train.learn import checkpoints, stages
+from train.learn.loop import fit
 from train.report.export import export
 from train.settings import FOLDER, Settings
 
@@ -42,10 +42,13 @@ def test_every_stage_of_a_preset_runs(preset, tmp_path):
     fabric = Fabric(accelerator="cpu", devices=1, precision=settings.precision)
     network = SuperPointNet(replace(ARCHITECTURES[settings.model], norm="before"))
 
-    train_magicpoint(fabric, network, settings, tmp_path)
+    def learn(stage):
+        fit(fabric, network, stage, settings.seed)
+
+    learn(stages.magicpoint(settings, tmp_path / "magicpoint.ckpt"))
     label_images(fabric, network, store, settings.adaptation, labels)
-    retrain(fabric, network, store, labels, settings, tmp_path / "retrain1.ckpt")
-    train_joint(fabric, network, store, labels, settings, tmp_path / "joint.ckpt")
+    learn(stages.retrain(store, labels, settings, tmp_path / "retrain1.ckpt"))
+    learn(stages.joint(store, labels, settings, tmp_path / "joint.ckpt"))
     history = checkpoints.read(tmp_path / "joint.ckpt")["history"]
     assert history["losses"]["descriptor"] > 0
     assert all(torch.isfinite(torch.tensor(value)) for value in history["losses"].values())

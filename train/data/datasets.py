@@ -16,6 +16,7 @@ from . import shapes
 from .images import ImageStore
 
 Sample = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+"""A picture, ``(H, W)``, and its points, ``(N, 3)``: pixels x, y and the level of the label."""
 
 
 class Batch(NamedTuple):
@@ -29,6 +30,8 @@ class Batch(NamedTuple):
         ``(B, 2)`` ``(height, width)`` of each picture.
     points
         ``(B, N, 2)`` float32 pixels ``(x, y)``.
+    level
+        ``(B, N)`` float32: at which of the scales of :mod:`train.data.scales` each is a point.
     present
         ``(B, N)`` bool: which rows are points.
     """
@@ -36,6 +39,7 @@ class Batch(NamedTuple):
     images: Tensor
     sizes: Tensor
     points: Tensor
+    level: Tensor
     present: Tensor
 
 
@@ -45,12 +49,13 @@ def collate(samples: list[Sample]) -> Batch:
     longest = max(1, *(len(points) for _, points in samples))
     height, width = sizes.max(0)
     images = np.zeros((len(samples), 1, height, width), np.uint8)
-    points = np.zeros((len(samples), longest, 2), np.float32)
+    points = np.zeros((len(samples), longest, 3), np.float32)
     present = np.zeros((len(samples), longest), bool)
     for i, (image, p) in enumerate(samples):
         images[i, 0, : image.shape[0], : image.shape[1]] = image
         points[i, : len(p)], present[i, : len(p)] = p, True
-    return Batch(*map(torch.from_numpy, (images, sizes, points, present)))
+    arrays = (images, sizes, points[..., :2], points[..., 2], present)
+    return Batch(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
 
 
 class Shapes(IterableDataset[Sample]):
@@ -71,7 +76,8 @@ class Shapes(IterableDataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         rng = _worker_rng(self.seed)
         while True:
-            yield shapes.draw(rng, self.size)
+            image, corners = shapes.draw(rng, self.size)
+            yield image, np.pad(corners, ((0, 0), (0, 1)))  # all of level 0
 
 
 class Photographs(IterableDataset[Sample]):
@@ -82,7 +88,7 @@ class Photographs(IterableDataset[Sample]):
     store
         The photographs.
     labels
-        ``(N, 2)`` pixels of each; images beyond those labelled are not used.
+        ``(N, 3)`` of each, as in `Sample`; images beyond those labelled are not used.
     seed
         As for :class:`Shapes`.
     """

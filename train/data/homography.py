@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -107,6 +107,56 @@ def sample_homographies(
     half = (source_sizes.flip(1).float() - 1) / 2
     place[:, :2, 2] = half * (1 + shift)
     return place @ turn @ scale @ bend @ centre
+
+
+def sample_zoom_pairs(
+    first: HomographyRange,
+    second: HomographyRange,
+    view_size: tuple[int, int],
+    source_sizes: Tensor,
+    zooms: tuple[float, float] = (0.25, 1.1),
+    ratio: float = 4.0,
+) -> tuple[Tensor, Tensor]:
+    """Draw two views per large source, of which the first is a detail of the second.
+
+    In this order, so that nearly every point of the first view can be seen in the second.
+
+    Parameters
+    ----------
+    first, second
+        The limits of each, but for scale and translation.
+    view_size
+        ``(height, width)`` of the views.
+    source_sizes
+        ``(B, 2)`` ``(height, width)`` of each source, on the wanted device.
+    zooms
+        Lowest and highest zoom: view pixels per source pixel.
+    ratio
+        Highest zoom of the first view over that of the second.
+
+    Returns
+    -------
+    first, second : Tensor
+        ``(B, 3, 3)`` view_to_source, float32. The second view's centre lies in the first view.
+    """
+    n, device = len(source_sizes), source_sizes.device
+    low, high = (math.log(zoom) for zoom in zooms)
+    detail = torch.exp(low + torch.rand(n, 1, device=device) * (high - low))
+    overview = (detail * ratio ** -torch.rand(n, 1, device=device)).clamp_min(zooms[0])
+    half = (source_sizes.flip(1).float() - 1) / 2
+    # The overview stays within the source where it can; the detail is anywhere near its middle.
+    room = (half - on_device(view_size[::-1], device) / 2 / overview).clamp_min(0)
+    centre = half + (torch.rand(n, 2, device=device) * 2 - 1) * room
+    shift = (torch.rand(n, 2, device=device) - 0.5) * min(view_size) / 2 / detail
+
+    def place(ranges: HomographyRange, centre: Tensor, zoom: Tensor) -> Tensor:
+        still = replace(ranges, scale_min=1.0, scale_max=1.0, translation=0.0)
+        move = torch.eye(3, device=device).repeat(n, 1, 1)
+        move[:, 0, 0], move[:, 1, 1] = 1 / zoom[:, 0], 1 / zoom[:, 0]
+        move[:, :2, 2] = centre - half / zoom
+        return move @ sample_homographies(still, view_size, source_sizes)
+
+    return place(first, centre + shift, detail), place(second, centre, overview)
 
 
 def invert(homographies: Tensor) -> Tensor:
@@ -209,7 +259,7 @@ def warp(
     source = source.reshape(-1, *view_size, 2)
     if not antialias:
         return _sample(images, source, sizes), valid
-    wanted = _mip_level(grid, view_to_source).reshape(-1, 1, *view_size).clamp(0, _MIP_LEVELS)
+    wanted = mip_level(grid, view_to_source).reshape(-1, 1, *view_size).clamp(0, _MIP_LEVELS)
     views = torch.zeros(len(images), images.shape[1], *view_size, device=images.device)
     canvas = (images.shape[2], images.shape[3])
     inner = inside(pixel_grid(canvas, images.device)[None], source_sizes)
@@ -235,8 +285,21 @@ def warp(
 _MIP_LEVELS = 3  # down to an eighth; no view shrinks its source further
 
 
-def _mip_level(points: Tensor, homography: Tensor) -> Tensor:
-    """Return log2 of how many source pixels a view pixel is wide, ``(B, N)``, at view points."""
+def mip_level(points: Tensor, homography: Tensor) -> Tensor:
+    """Return log2 of how many source pixels a view pixel is wide.
+
+    Parameters
+    ----------
+    points
+        ``(B, N, 2)`` pixels ``(x, y)`` of the view.
+    homography
+        ``(B, 3, 3)`` view_to_source.
+
+    Returns
+    -------
+    Tensor
+        ``(B, N)``.
+    """
     depth = (points @ homography[:, 2:, :2].transpose(1, 2) + homography[:, 2:, 2:]).squeeze(2)
     # The determinant of the Jacobian of x -> (Ax + b) / depth is det H / depth^3.
     area = torch.det(homography).abs()[:, None] / depth.abs().clamp_min(1e-6) ** 3

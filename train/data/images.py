@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +17,14 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from ..files import UserError, write_whole
+from ..output import naming
 
 log = logging.getLogger(__name__)
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+
+
+_BROKEN_ARCHIVE = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 
 
 def _files(source: Path) -> Iterator[tuple[str, bytes]]:
@@ -33,7 +40,7 @@ def _files(source: Path) -> Iterator[tuple[str, bytes]]:
                         stream = archive.extractfile(member)
                         assert stream is not None
                         yield member.name, stream.read()
-        except tarfile.TarError as error:
+        except _BROKEN_ARCHIVE as error:
             raise UserError(f"{source} is neither a folder nor a whole tar: {error}") from error
 
 
@@ -88,7 +95,8 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
             raise FileNotFoundError(f"no such folder or tar: {source}")
     out.mkdir(parents=True, exist_ok=True)
     names, sizes, broken = [], [], []
-    with open(out / "pixels.bin", "wb") as pixels:
+    path = out / "pixels.bin"
+    with naming(path), open(path, "wb") as pixels:
         for source in sources:
             for name, data in tqdm(_files(source), desc=f"pack {source.name}", unit="img"):
                 image = _decode(data)
@@ -123,7 +131,7 @@ class ImageStore:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "index.json").exists():
-            raise UserError(f"no packed images in {folder}: give --images DIR|TAR...")
+            raise UserError(f"no packed images in {folder}: give --{folder.name} DIR|TAR...")
         index = json.loads((folder / "index.json").read_text())
         self._folder = folder
         self.names: list[str] = index["names"]

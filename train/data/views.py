@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from .datasets import Batch
 from .homography import inside, invert, on_device, transform, warp
 from .photometric import augment
+from .scales import nearest_levels
 
 
 class View(NamedTuple):
@@ -38,7 +40,7 @@ class View(NamedTuple):
 
 
 def look(batch: Batch, to_source: Tensor, size: tuple[int, int], photometric: nn.Module) -> View:
-    """Return the view of a batch through homographies.
+    """Return the view of a batch through homographies, with the points of the nearest level.
 
     Parameters
     ----------
@@ -54,8 +56,20 @@ def look(batch: Batch, to_source: Tensor, size: tuple[int, int], photometric: nn
     images, valid = warp(batch.images.float() / 255, to_source, size, batch.sizes)
     points = transform(batch.points, invert(to_source))
     view_sizes = on_device(size, points.device).expand(len(points), 2)
-    present = batch.present & inside(points, view_sizes)
+    level = nearest_levels(to_source, size, batch.sizes)
+    present = batch.present & (batch.level == level[:, None]) & inside(points, view_sizes)
     return View(augment(images, photometric), valid, points, present, to_source)
+
+
+def join(views: Sequence[View]) -> View:
+    """Return views of one size as one batch; their points are padded to equally many."""
+    longest = max(view.points.shape[1] for view in views)
+    padded = []
+    for view in views:
+        missing = longest - view.points.shape[1]
+        points, present = F.pad(view.points, (0, 0, 0, missing)), F.pad(view.present, (0, missing))
+        padded.append(view._replace(points=points, present=present))
+    return View(*map(torch.cat, zip(*padded, strict=True)))
 
 
 def seen(valid: Tensor, points: Tensor) -> Tensor:

@@ -5,10 +5,16 @@ arXiv 1712.07629, section 5, equation 10. The result is written as pseudo-labels
 
 from __future__ import annotations
 
+import math
 import time
+import zipfile
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -17,21 +23,24 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from cv2_superpoint.model.decode import (
-    heat_map,
-    max_filter,
-    non_maximum_suppression,
-    refine_subpixel,
-)
+from cv2_superpoint.model.decode import find_points, heat_map, max_filter
 from cv2_superpoint.model.network import CELL, SuperPointNet
 
 from ..data.homography import HomographyRange, invert, on_device, sample_homographies, warp
 from ..data.images import ImageStore
+from ..data.scales import level_counts
+from ..deadline import TimeUp, is_over
 from ..files import UserError, write_whole
 from ..learn import checkpoints
 from ..settings import AdaptationSettings
 
-Detect = Callable[[Tensor], Tensor]
+ToLogits = Callable[[Tensor], Tensor]
+"""From ``(N, 1, H, W)`` grey images to a detector's ``(N, 65, H/8, W/8)`` logits."""
+
+Points = npt.NDArray[np.float32]
+
+USUAL_AREA = 256 * 352
+"""Pixels of the photographs that ``AdaptationSettings.max_points`` is meant for."""
 
 CHUNK = 100
 """Images labelled between two writes."""
@@ -41,14 +50,19 @@ RANGES = HomographyRange(
 )
 
 
+def detector_logits(network: SuperPointNet, images: Tensor) -> Tensor:
+    """Return what the detector alone makes of images: `ToLogits` but for the network."""
+    return network.detect(network.encode(images))
+
+
 @torch.no_grad()
-def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Tensor:
+def adapted_heat_map(to_logits: ToLogits, image: Tensor, homographies: Tensor) -> Tensor:
     """Average the heat maps of warped copies of an image, each warped back.
 
     Parameters
     ----------
-    detect
-        From ``(N, 1, H, W)`` images to ``(N, 65, H/8, W/8)`` logits.
+    to_logits
+        Of the detector.
     image
         ``(1, 1, H, W)`` grey in [0, 1], H and W multiples of 8.
     homographies
@@ -65,7 +79,7 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
     copies, valid = warp(image.expand(n, -1, -1, -1), homographies, size, sizes)
     # Near the edge of what a copy shows, the repeated border makes corners that are not there.
     trusted = -max_filter(-valid[:, None].float(), 3)
-    heat = torch.cat([heat_map(detect(copies))[:, None] * trusted, trusted], dim=1)
+    heat = torch.cat([heat_map(to_logits(copies))[:, None] * trusted, trusted], dim=1)
     to_copies = invert(homographies.double()).float()
     back, seen = warp(heat, to_copies, size, sizes, antialias=False)
     total, count = (back * seen[:, None]).sum(0)
@@ -74,14 +88,17 @@ def adapted_heat_map(detect: Detect, image: Tensor, homographies: Tensor) -> Ten
 
 @torch.no_grad()
 def pseudo_labels(
-    detect: Detect, image: npt.NDArray[np.uint8], settings: AdaptationSettings, device: torch.device
-) -> npt.NDArray[np.float32]:
+    to_logits: ToLogits,
+    image: npt.NDArray[np.uint8],
+    settings: AdaptationSettings,
+    device: torch.device,
+) -> Points:
     """Return the interest points of one image by Homographic Adaptation.
 
     Parameters
     ----------
-    detect
-        From images to logits, on `device`.
+    to_logits
+        Of the detector, on `device`.
     image
         ``(H, W)`` uint8.
     settings
@@ -102,10 +119,45 @@ def pseudo_labels(
     homographies = torch.cat(
         [torch.eye(3, device=device)[None], sample_homographies(RANGES, size, sizes)]
     )
-    heat = adapted_heat_map(detect, padded, homographies)[None, :height, :width]
-    index = non_maximum_suppression(heat, settings.threshold, settings.nms_radius).nonzero()
-    order = heat[index.unbind(1)].argsort(descending=True, stable=True)[: settings.max_points]
-    return refine_subpixel(heat, index[order])[0].cpu().numpy()
+    heat = adapted_heat_map(to_logits, padded, homographies)[:height, :width]
+    xy, _ = find_points(heat, settings.threshold, settings.nms_radius, settings.max_points)
+    return xy.cpu().numpy()
+
+
+def label_levels(
+    to_logits: ToLogits,
+    image: npt.NDArray[np.uint8],
+    settings: AdaptationSettings,
+    device: torch.device,
+) -> Points:
+    """Return the interest points of one image at each of its levels (:mod:`train.data.scales`).
+
+    Parameters
+    ----------
+    to_logits, image, settings, device
+        As for :func:`pseudo_labels`; of levels larger than `USUAL_AREA`, the most points grow with
+        the area.
+
+    Returns
+    -------
+    ndarray
+        ``(N, 3)`` float32: ``(x, y)`` pixels of the image, and the level; strongest first in each.
+    """
+    height, width = image.shape
+    found = []
+    for level in range(int(level_counts(torch.tensor([image.shape]))[0])):
+        scale = 2 ** (-level / 2)
+        size = (round(width * scale), round(height * scale))
+        smaller = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if level else image
+        most = round(settings.max_points * max(1.0, smaller.size / USUAL_AREA))
+        xy = pseudo_labels(to_logits, smaller, replace(settings, max_points=most), device)
+        xy = (
+            (xy + 0.5) * np.array([width / size[0], height / size[1]], np.float32) - 0.5
+            if level
+            else xy
+        )
+        found.append(np.pad(xy, ((0, 0), (0, 1)), constant_values=level))
+    return np.concatenate(found)
 
 
 def label_images(
@@ -114,10 +166,12 @@ def label_images(
     store: ImageStore,
     settings: AdaptationSettings,
     out: Path,
+    until: float = math.inf,
 ) -> None:
     """Label the first ``settings.images`` images and write them to one compressed file.
 
-    The file holds ``points`` (all images one after the other), ``counts``, ``seconds``, and
+    The file holds ``points`` and ``levels`` (all images one after the other), ``counts``,
+    ``seconds``, and
     ``source``, which tells the weights, settings and images they came from. The processes share
     the work in chunks, each of which is kept in a file beside it until all are done; what exists
     is not done again.
@@ -134,9 +188,13 @@ def label_images(
         Number of images, copies, threshold.
     out
         The ``.npz`` to write.
+    until
+        When to stop, as of ``time.time``; looked at before each image.
 
     Raises
     ------
+    TimeUp
+        At `until`; the chunks that are done are kept.
     UserError
         If the file exists, but its labels come from other weights, settings or images.
     """
@@ -146,9 +204,9 @@ def label_images(
         _read(out, source)
         return
 
-    def detect(images: Tensor) -> Tensor:
+    def to_logits(images: Tensor) -> Tensor:
         with fabric.autocast():
-            return network.detect(network.encode(images))
+            return detector_logits(network, images)
 
     count = min(settings.images or len(store), len(store))
     chunks = {out.with_suffix(f".{i:06d}.npz"): i for i in range(0, count, CHUNK)}
@@ -162,7 +220,9 @@ def label_images(
             if not path.exists():
                 labels, began = [], time.monotonic()
                 for i in wanted:
-                    labels.append(pseudo_labels(detect, store[i], settings, fabric.device))
+                    if is_over(until):
+                        raise TimeUp
+                    labels.append(label_levels(to_logits, store[i], settings, fabric.device))
                     bar.update()
                 bar.set_postfix(points=sum(map(len, labels)) / len(labels))
                 _write(path, labels, source, time.monotonic() - began)
@@ -179,35 +239,63 @@ def label_images(
     fabric.barrier()
 
 
-def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str, seconds: float) -> None:
+def _write(path: Path, labels: list[Points], source: str, seconds: float) -> None:
     counts = np.array([len(points) for points in labels])
-    points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
+    points = np.concatenate([*labels, np.zeros((0, 3), np.float32)])
     tag, time_taken = np.array(source), np.array(seconds)
     write_whole(
         path,
         lambda stream: np.savez_compressed(
-            stream, points=points, counts=counts, source=tag, seconds=time_taken
+            stream,
+            points=points[:, :2],
+            levels=points[:, 2].astype(np.uint8),
+            counts=counts,
+            source=tag,
+            seconds=time_taken,
         ),
     )
 
 
-def _read(path: Path, source: str) -> tuple[list[npt.NDArray[np.float32]], float]:
-    with np.load(path) as data:
-        if str(data["source"]) != source:
-            raise UserError(f"{path} holds labels of other weights, settings or images")
-        labels = np.split(data["points"], np.cumsum(data["counts"])[:-1])
-        return labels, float(data["seconds"])
+def _read(path: Path, source: str) -> tuple[list[Points], float]:
+    content = read_file(path)
+    if str(content["source"]) != source:
+        raise UserError(f"{path} holds labels of other weights, settings or images")
+    return _split(content), float(content["seconds"])
 
 
-def read_labels(path: Path) -> list[npt.NDArray[np.float32]]:
-    """Return one ``(N, 2)`` array of ``(x, y)`` pixels per image from a file of labels.
+def _split(content: dict[str, npt.NDArray[Any]]) -> list[Points]:
+    points = np.column_stack([content["points"], content["levels"]]).astype(np.float32)
+    return np.split(points, np.cumsum(content["counts"])[:-1])
+
+
+def read_file(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return what :func:`label_images` wrote, by name.
 
     Raises
     ------
     UserError
-        If there is none.
+        If there is no such file, or it is damaged.
     """
     if not path.exists():
         raise UserError(f"{path} is missing: run adapt first")
-    with np.load(path) as data:
-        return np.split(data["points"], np.cumsum(data["counts"])[:-1])
+    try:
+        with np.load(path) as data:
+            content = {key: data[key] for key in ("points", "counts", "source", "seconds")}
+            # Files of earlier versions know one level only.
+            none = np.zeros(len(content["points"]), np.uint8)
+            return content | {"levels": data.get("levels", none)}
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(
+            f"{path} is no file of labels, or only a part of one: remove it and run adapt again"
+        ) from error
+
+
+def read_labels(path: Path) -> list[Points]:
+    """Return one ``(N, 3)`` array per image from a file of labels: x, y in pixels, and the level.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, or it is damaged.
+    """
+    return _split(read_file(path))

@@ -1,14 +1,16 @@
-"""Training checkpoints: written whole or not at all, and read back only where they fit."""
+"""Training checkpoints: written atomically, and read back only where they fit."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from cv2_superpoint.model.network import Architecture, SuperPointNet
+from cv2_superpoint.model.network import ARCHITECTURES, Architecture, SuperPointNet
 from cv2_superpoint.model.weights import load, load_shipped
 
 from ..files import UserError, write_whole
@@ -20,6 +22,7 @@ def write(
     step: int,
     optimizer: dict[str, Any],
     history: dict[str, Any],
+    mean: dict[str, Tensor] | None = None,
 ) -> None:
     """Write a checkpoint; until it is complete, the one before stays as it is.
 
@@ -34,7 +37,10 @@ def write(
     optimizer
         Its state.
     history
-        What the model card tells of the stage: hardware, seconds, last losses.
+        What the model card tells of the stage: ``hardware``, ``seconds``, last ``losses``, and of
+        its run: ``init`` (what was fine-tuned, or None) and ``settings``.
+    mean
+        Running mean of the network's weights, if there is one.
 
     Raises
     ------
@@ -48,11 +54,13 @@ def write(
         "step": step,
         "history": history,
     }
+    if mean:
+        state["mean"] = mean
     write_whole(path, lambda stream: torch.save(state, stream))
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return a checkpoint: ``architecture``, ``network``, ``optimizer``, ``step``, ``history``.
+    """Return a checkpoint: what :func:`write` was given, by name.
 
     Raises
     ------
@@ -84,7 +92,14 @@ def restore(network: SuperPointNet, path: Path) -> dict[str, Any]:
     return state
 
 
-def initial_network(init: str, model: str) -> SuperPointNet:
+def trained_network(state: dict[str, Any]) -> SuperPointNet:
+    """Return what a stage has come to: the running mean of the weights, where one was kept."""
+    network = SuperPointNet(Architecture.from_dict(state["architecture"]))
+    network.load_state_dict(state.get("mean") or state["network"])
+    return network
+
+
+def load_network(init: str, model: str) -> SuperPointNet:
     """Return the network to fine-tune.
 
     Parameters
@@ -99,17 +114,18 @@ def initial_network(init: str, model: str) -> SuperPointNet:
     UserError
         If there are no such weights.
     """
+    if init.endswith(".ckpt"):
+        return trained_network(read(Path(init)))
     try:
-        if init == "shipped":
-            return load_shipped(model).network
-        if not init.endswith(".ckpt"):
-            return load(init).network
+        return load_shipped(model).network if init == "shipped" else load(init).network
     except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from error
-    state = read(Path(init))
-    network = SuperPointNet(Architecture.from_dict(state["architecture"]))
-    network.load_state_dict(state["network"])
-    return network
+
+
+def model_name(architecture: Architecture) -> str:
+    """Return the name of an architecture, however it normalises; ``"custom"`` if it has none."""
+    shape = replace(architecture, norm="none", norm_eps=Architecture.norm_eps)
+    return next((name for name, known in ARCHITECTURES.items() if known == shape), "custom")
 
 
 def fingerprint(network: SuperPointNet) -> str:

@@ -6,44 +6,68 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from cv2_superpoint.model.network import SuperPointNet
 
 from ..data.datasets import Batch
+from ..deadline import TimeUp, is_over
 from ..settings import FitSettings
 from . import checkpoints
+from .progress import Progress
 
 log = logging.getLogger(__name__)
 
 Losses = dict[str, Tensor]
 Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
-Step = Callable[[Forward, Batch], Losses]
+Parts = tuple[Batch, ...]
+"""A batch, in parts of different kinds of pictures."""
+LossFunction = Callable[[Forward, Parts], Losses]
 """From the wrapped network and a batch on the device to losses: ``loss`` and others."""
-Batches = Callable[[list[int], int], Iterator[Batch]]
+Batches = Callable[[list[int], int], Iterator[Parts]]
 """From a seed and this process' share of the batch to endless batches."""
 
 CHECKPOINT_SECONDS = 120.0
 REPORT_ITERATIONS = 20
 
 
-def _rate(step: int, settings: FitSettings) -> float:
-    """Return the share of the peak learning rate at a step."""
-    if step < settings.warm_up:
-        return (step + 1) / settings.warm_up
-    progress = (step - settings.warm_up) / max(1, settings.iterations - settings.warm_up)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of training learns, and from what.
 
+    Attributes
+    ----------
+    checkpoint
+        File to resume from and to write; its stem names the stage, and its TensorBoard curves
+        (``curves/STEM``, beside it).
+    settings
+        Iterations, batch, rate.
+    losses
+        Turns a batch on the device into losses.
+    batches
+        Makes the batches.
+    frozen
+        Beginnings of the names of the parameters that keep their values.
+    """
 
-def _finite(losses: Losses) -> bool:
-    return all(math.isfinite(value) for value in losses.values())
+    checkpoint: Path
+    settings: FitSettings
+    losses: LossFunction
+    batches: Batches
+    frozen: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the stage."""
+        return self.checkpoint.stem
 
 
 def hardware(device: torch.device) -> str:
@@ -56,14 +80,12 @@ def hardware(device: torch.device) -> str:
 def fit(
     fabric: Fabric,
     network: SuperPointNet,
-    parameters: list[torch.nn.Parameter],
-    step: Step,
-    batches: Batches,
-    settings: FitSettings,
+    stage: Stage,
     seed: int,
-    checkpoint: Path,
+    until: float = math.inf,
+    about: dict[str, Any] | None = None,
 ) -> None:
-    """Train `parameters` of `network` in place, going on from the stage's checkpoint if any.
+    """Train a network in place, resuming from the stage's checkpoint if there is one.
 
     Parameters
     ----------
@@ -71,22 +93,19 @@ def fit(
         Gives device, precision and processes.
     network
         Trained in place; left in training mode.
-    parameters
-        Which of its parameters learn; the others keep their values.
-    step
-        Turns a batch on the device into losses.
-    batches
-        Makes the batches.
-    settings
-        Iterations, batch, rate.
+    stage
+        What it learns.
     seed
-        Of the run. What is drawn differs by stage, process and the iteration it goes on from.
-    checkpoint
-        File to go on from and to write; its stem names the stage, and its TensorBoard curves
-        (``curves/STEM``, beside it).
+        Of the run. What is drawn differs by stage, process and the iteration it resumes from.
+    until
+        When to stop, as of ``time.time``; looked at in reports.
+    about
+        What the checkpoint's history tells of the run besides; ``init`` is what it was begun with.
 
     Raises
     ------
+    TimeUp
+        At `until`, after saving.
     UserError
         If the checkpoint is of another architecture, or broken.
     FloatingPointError
@@ -94,88 +113,134 @@ def fit(
     OSError
         If a checkpoint cannot be written.
     """
-    name, on_gpu = checkpoint.stem, fabric.device.type == "cuda"
-    learning = set(parameters)
-    for parameter in network.parameters():
-        parameter.requires_grad_(parameter in learning)
-    network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=1e-4, fused=on_gpu
-    )
-    start, seconds = 0, 0.0
-    means: dict[str, float] = {}
-    state = checkpoints.restore(network, checkpoint) if checkpoint.exists() else None
-    if state:
-        start, seconds = state["step"], state["history"]["seconds"]
-        log.info("%s goes on from iteration %d", name, start)
-    if start >= settings.iterations:
+    learner = _Learner(fabric, network, stage, about or {})
+    total, start = stage.settings.iterations, learner.done
+    if start:
+        log.info("%s resumes from iteration %d", stage.name, start)
+    if start >= total:
         return
-    compiled = torch.compile(network) if settings.compile else network
-    module, wrapped = fabric.setup(compiled, optimizer)
-    if state:  # not before: the moments are put where the weights are at this moment
-        optimizer.load_state_dict(state["optimizer"])
-    seeds = [seed, *name.encode(), start, fabric.global_rank]
+    learner.set_up()
+    seeds = [seed, *stage.name.encode(), start, fabric.global_rank]
     torch.manual_seed(int(np.random.default_rng(seeds).integers(1 << 62)))
-    share = max(1, settings.batch // fabric.world_size)
-    source = batches(seeds, share)
-
-    def save(done: int) -> None:
-        if fabric.is_global_zero:
-            history = {
-                "hardware": f"{fabric.world_size} x {hardware(fabric.device)}",
-                "seconds": seconds + time.monotonic() - started,
-                "losses": means,
-            }
-            checkpoints.write(checkpoint, network, done, optimizer.state_dict(), history)
-
-    curves = checkpoint.parent / "curves" / name
-    writer = SummaryWriter(curves) if fabric.is_global_zero else None
-    bar = tqdm(
-        total=settings.iterations, initial=start, desc=name, disable=writer is None, mininterval=5
-    )
-    sums: Losses = {}
-    saved = began = started = time.monotonic()
-    waited, done, reported = 0.0, start, start
+    share = max(1, stage.settings.batch // fabric.world_size)
+    batches = stage.batches(seeds, share)
+    curves = stage.checkpoint.parent / "curves" / stage.name if fabric.is_global_zero else None
+    progress = Progress(stage.name, start, total, share * fabric.world_size, curves)
+    saved = time.monotonic()
     try:
-        for i in range(start, settings.iterations):
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * _rate(i, settings)
-            asked = time.monotonic()
-            made = next(source)
-            waited += time.monotonic() - asked
-            batch = Batch(*(t.to(fabric.device, non_blocking=True) for t in made))
-            losses = step(module, batch)
-            wrapped.zero_grad(set_to_none=True)
-            fabric.backward(losses["loss"])
-            # Nothing is read from the device but in reports: the GPU would wait for the CPU.
-            norm = fabric.clip_gradients(module, wrapped, max_norm=5.0, error_if_nonfinite=False)
-            wrapped.step()
-            done = i + 1
-            bar.update()
-            for key, value in {**losses, "gradient_norm": norm}.items():
-                sums[key] = sums.get(key, 0) + value.detach()
-            if done % REPORT_ITERATIONS == 0 or done == settings.iterations:
-                count, reported = done - reported, done
-                if not _finite(sums):
-                    raise FloatingPointError(
-                        f"the loss of {name}, or its gradient, at iteration {done} is not finite"
-                    )
-                means = {key: float(total) / count for key, total in sums.items()}
-                now = time.monotonic()
-                means["images_per_second"] = share * fabric.world_size * count / (now - began)
-                means["waiting"] = waited / (now - began)
-                sums, waited, began = {}, 0.0, now
-                if writer:
-                    bar.set_postfix({k: f"{v:.3g}" for k, v in means.items()}, refresh=False)
-                    for key, mean in means.items():
-                        writer.add_scalar(key, mean, done)
-                if now - saved > CHECKPOINT_SECONDS:
-                    save(done)
-                    saved = time.monotonic()
+        while learner.done < total:
+            with progress.waiting():
+                batch = next(batches)
+            progress.add(learner.learn(batch))
+            if learner.done % REPORT_ITERATIONS and learner.done < total:
+                continue
+            if not progress.is_finite():
+                raise FloatingPointError(
+                    f"the loss of {stage.name}, or its gradient, at iteration {learner.done} is "
+                    "not finite"
+                )
+            progress.report(learner.done)
+            if learner.done < total and fabric.broadcast(is_over(until)):
+                raise TimeUp
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                learner.save(progress.means)
+                saved = time.monotonic()
     finally:  # Ctrl-C saves as well
-        bar.close()
-        if writer:
-            writer.close()
-        if _finite(sums):
-            save(done)
+        try:
+            if progress.is_finite():
+                learner.save(progress.means)
+        finally:
+            progress.close()
     fabric.barrier()
+
+
+class _Learner:
+    """A network, its optimiser and its running mean, between checkpoints."""
+
+    def __init__(
+        self, fabric: Fabric, network: SuperPointNet, stage: Stage, about: dict[str, Any]
+    ) -> None:
+        self._fabric, self._network, self._stage = fabric, network, stage
+        found = stage.checkpoint.exists()
+        self._state = checkpoints.restore(network, stage.checkpoint) if found else {}
+        self.done: int = self._state.get("step", 0)
+        history = self._state.get("history", {})
+        self._about = about | ({"init": history["init"]} if "init" in history else {})
+        self._seconds: float = history.get("seconds", 0.0)
+        self._began = time.monotonic()
+
+    def set_up(self) -> None:
+        """Put the network and its optimiser on the device."""
+        network, settings = self._network, self._stage.settings
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(not name.startswith(self._stage.frozen))
+        network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimizer = torch.optim.AdamW(
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
+            lr=settings.learning_rate,
+            weight_decay=1e-4,
+            fused=self._fabric.device.type == "cuda",
+        )
+        compiled = torch.compile(network) if settings.compile else network
+        self._module, self._wrapped = self._fabric.setup(compiled, self._optimizer)
+        if self._state:  # not before: the moments are put where the weights are at this moment
+            self._optimizer.load_state_dict(self._state["optimizer"])
+        self._mean = _running_mean(network, settings.ema, self._state.get("mean"))
+
+    def learn(self, batch: Parts) -> Losses:
+        """Take one step; return its losses, on the device."""
+        settings = self._stage.settings
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * _rate(self.done, settings)
+        losses = self._stage.losses(self._module, self._fabric.to_device(batch))
+        self._wrapped.zero_grad(set_to_none=True)
+        self._fabric.backward(losses["loss"])
+        # Nothing is read from the device but in reports: the GPU would wait for the CPU.
+        norm = self._fabric.clip_gradients(
+            self._module, self._wrapped, max_norm=5.0, error_if_nonfinite=False
+        )
+        self._wrapped.step()
+        if self._mean:
+            self._mean.update_parameters(self._network)
+        self.done += 1
+        return {**losses, "gradient_norm": norm}
+
+    def save(self, means: dict[str, float]) -> None:
+        """Write the checkpoint, in the first process."""
+        if not self._fabric.is_global_zero:
+            return
+        history = {
+            **self._about,
+            "hardware": f"{self._fabric.world_size} x {hardware(self._fabric.device)}",
+            "seconds": self._seconds + time.monotonic() - self._began,
+            "losses": means,
+        }
+        checkpoints.write(
+            self._stage.checkpoint,
+            self._network,
+            self.done,
+            self._optimizer.state_dict(),
+            history,
+            self._mean.module.state_dict() if self._mean else None,
+        )
+
+
+def _rate(step: int, settings: FitSettings) -> float:
+    """Return the share of the peak learning rate at a step."""
+    if step < settings.warm_up:
+        return (step + 1) / settings.warm_up
+    progress = (step - settings.warm_up) / max(1, settings.iterations - settings.warm_up)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def _running_mean(
+    network: SuperPointNet, decay: float, state: dict[str, Tensor] | None
+) -> AveragedModel | None:
+    """Return the exponential moving average of the weights, resumed if it has a state."""
+    if not decay:
+        return None
+    mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    if state:
+        mean.module.load_state_dict(state)
+    mean.n_averaged += 1  # it is a mean already: of what the network begins with
+    return mean

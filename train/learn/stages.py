@@ -1,77 +1,63 @@
-"""The stages of training, each resumable: shapes, pseudo-labels, photographs, pairs."""
+"""The stages of training: Synthetic Shapes, pseudo-labels of photographs, pairs of views."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from cv2_superpoint.model.decode import heat_map, max_filter, sample_descriptors
-from cv2_superpoint.model.network import SuperPointNet
 
-from ..data.datasets import Batch, Photographs, Shapes, collate, load
-from ..data.homography import sample_homographies
+from ..data.datasets import Photographs, Shapes, collate, load
+from ..data.homography import sample_homographies, sample_zoom_pairs
 from ..data.images import ImageStore
 from ..data.photometric import photometric_augmentation
-from ..data.views import View, first_to_second, look, pick_correspondences, seen
+from ..data.views import View, first_to_second, join, look, pick_correspondences, seen
+from ..files import UserError
 from ..labels.adaptation import read_labels
-from ..settings import JointSettings, Settings
-from .loop import Forward, Losses, fit
+from ..settings import FitSettings, JointSettings, Settings
+from .loop import Batches, Forward, Losses, LossFunction, Parts, Stage
 from .losses import detector_loss, detector_targets, hinge_loss, info_nce_loss, reprojection_loss
 
+_DESCRIPTOR = ("descriptor.",)
 
-def train_magicpoint(fabric: Fabric, network: SuperPointNet, settings: Settings, out: Path) -> None:
-    """Train encoder and detector on Synthetic Shapes (arXiv 1712.07629, section 4).
+
+def magicpoint(settings: Settings, checkpoint: Path) -> Stage:
+    """Return the stage where encoder and detector learn Synthetic Shapes.
+
+    As in arXiv 1712.07629, section 4.
 
     Parameters
     ----------
-    fabric
-        Gives device, precision and processes.
-    network
-        Trained in place.
     settings
         Of the run.
-    out
-        Folder of checkpoints and curves.
+    checkpoint
+        The file to write.
     """
-    fit_settings = settings.magicpoint
-    size = (fit_settings.height, fit_settings.width)
-    photometric = photometric_augmentation(harsh=True)
+    size = _size(settings.magicpoint)
 
-    def step(forward: Forward, batch: Batch) -> Losses:
-        to_source = sample_homographies(settings.shapes_view, size, batch.sizes)
+    def views(sizes: Tensor) -> Tensor:
+        to_source = sample_homographies(settings.shapes_view, size, sizes)
         plain = torch.rand(len(to_source), 1, 1, device=to_source.device) < 0.2
-        to_source = torch.eye(3, device=to_source.device).where(plain, to_source)
-        view = look(batch, to_source, size, photometric)
-        return _detector_losses(forward(view.images)[0], view, settings.joint.dustbin_weight)
+        return torch.eye(3, device=to_source.device).where(plain, to_source)
 
-    def batches(seed: list[int], share: int) -> Iterator[Batch]:
-        return load(Shapes(size, seed), share, settings.workers)
+    def batches(seed: list[int], share: int) -> Iterator[Parts]:
+        return zip(load(Shapes(size, seed), share, settings.workers))
 
-    fit(fabric, network, _detector_only(network), step, batches, fit_settings, settings.seed,
-        out / "magicpoint.ckpt")  # fmt: skip
+    losses = _detector_losses(views, size, photometric_augmentation(harsh=True), settings)
+    return Stage(checkpoint, settings.magicpoint, losses, batches, frozen=_DESCRIPTOR)
 
 
-def retrain(
-    fabric: Fabric,
-    network: SuperPointNet,
-    store: ImageStore,
-    labels: Path,
-    settings: Settings,
-    checkpoint: Path,
-) -> None:
-    """Train encoder and detector on pseudo-labels of photographs (paper, section 5.3).
+def retrain(store: ImageStore, labels: Path, settings: Settings, checkpoint: Path) -> Stage:
+    """Return the stage where encoder and detector learn pseudo-labels of photographs.
+
+    As in arXiv 1712.07629, section 5.3.
 
     Parameters
     ----------
-    fabric
-        Gives device, precision and processes.
-    network
-        Trained in place, from the weights it has.
     store
         The photographs.
     labels
@@ -81,39 +67,29 @@ def retrain(
     checkpoint
         The file to write.
     """
-    fit_settings = settings.retrain
-    size = (fit_settings.height, fit_settings.width)
-    points = read_labels(labels)
-    photometric = photometric_augmentation()
+    size = _size(settings.retrain)
 
-    def step(forward: Forward, batch: Batch) -> Losses:
-        to_source = sample_homographies(settings.joint.second, size, batch.sizes)
-        view = look(batch, to_source, size, photometric)
-        return _detector_losses(forward(view.images)[0], view, settings.joint.dustbin_weight)
+    def views(sizes: Tensor) -> Tensor:
+        return sample_homographies(settings.joint.second, size, sizes)
 
-    def batches(seed: list[int], share: int) -> Iterator[Batch]:
-        return load(Photographs(store, points, seed), share, settings.workers)
-
-    fit(fabric, network, _detector_only(network), step, batches, fit_settings, settings.seed,
-        checkpoint)  # fmt: skip
+    losses = _detector_losses(views, size, photometric_augmentation(), settings)
+    batches = _photographs(store, labels, settings)
+    return Stage(checkpoint, settings.retrain, losses, batches, frozen=_DESCRIPTOR)
 
 
-def train_joint(
-    fabric: Fabric,
-    network: SuperPointNet,
+def joint(
     store: ImageStore,
     labels: Path,
     settings: Settings,
     checkpoint: Path,
-) -> None:
-    """Train detector and descriptor on pairs of views (arXiv 1712.07629, section 3.4).
+    large: tuple[ImageStore, Path] | None = None,
+) -> Stage:
+    """Return the stage where detector and descriptor learn from pairs of views.
+
+    As in arXiv 1712.07629, section 3.4.
 
     Parameters
     ----------
-    fabric
-        Gives device, precision and processes.
-    network
-        Trained in place, from the weights it has.
     store
         The photographs.
     labels
@@ -122,37 +98,30 @@ def train_joint(
         Of the run.
     checkpoint
         The file to write.
+    large
+        Large photographs and their pseudo-labels, for the share ``large_share`` of the pairs.
     """
-    fit_settings, joint = settings.joint_fit, settings.joint
-    size = (fit_settings.height, fit_settings.width)
-    points = read_labels(labels)
+    size, ranges = _size(settings.joint_fit), settings.joint
     photometric = photometric_augmentation()
 
-    def step(forward: Forward, batch: Batch) -> Losses:
-        first, second = (
-            look(batch, sample_homographies(ranges, size, batch.sizes), size, photometric)
-            for ranges in (joint.first, joint.second)
-        )
-        logits, maps = forward(torch.cat([first.images, second.images]))
-        both = View(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
-        detector = _detector_losses(logits, both, joint.dustbin_weight)["loss"]
-        between = first_to_second(first, second)
-        halves = (maps[: len(between)], maps[len(between) :])
-        matching, accuracy = _matching_losses(halves, first, second, joint)
-        loss = detector + joint.descriptor_weight * matching
-        losses = {"detector": detector, "descriptor": matching, "accuracy": accuracy}
-        if joint.reprojection_weight:
-            heat = heat_map(logits).chunk(2)
-            distance = reprojection_loss((heat[0], heat[1]), (first.valid, second.valid), between)
-            loss = loss + joint.reprojection_weight * distance
-            losses["distance"] = distance
-        return {"loss": loss, **losses}
+    def views(sizes: Tensor) -> Iterable[Tensor]:
+        return (sample_homographies(r, size, sizes) for r in (ranges.first, ranges.second))
 
-    def batches(seed: list[int], share: int) -> Iterator[Batch]:
-        return load(Photographs(store, points, seed), share, settings.workers)
+    def zoomed_views(sizes: Tensor) -> Iterable[Tensor]:
+        return sample_zoom_pairs(ranges.first, ranges.second, size, sizes)
 
-    fit(fabric, network, list(network.parameters()), step, batches, fit_settings, settings.seed,
-        checkpoint)  # fmt: skip
+    def losses(forward: Forward, parts: Parts) -> Losses:
+        pairs = [
+            [look(batch, to_source, size, photometric) for to_source in draw(batch.sizes)]
+            for batch, draw in zip(parts, (views, zoomed_views), strict=False)
+        ]
+        first, second = map(join, zip(*pairs, strict=True))
+        return _pair_losses(forward, first, second, ranges)
+
+    batches = _photographs(store, labels, settings)
+    if large and ranges.large_share:
+        batches = _mixed(batches, _photographs(*large, settings), ranges.large_share)
+    return Stage(checkpoint, settings.joint_fit, losses, batches)
 
 
 @torch.no_grad()
@@ -165,21 +134,90 @@ def sample_views(store: ImageStore, settings: Settings, count: int = 64) -> Tens
         ``(count, 1, H, W)`` in [0, 1]; fewer if there are fewer photographs.
     """
     size = (settings.joint_fit.height, settings.joint_fit.width)
-    nothing = np.zeros((0, 2), np.float32)
+    nothing = np.zeros((0, 3), np.float32)
     batch = collate([(store[i], nothing) for i in range(min(count, len(store)))])
     to_source = sample_homographies(settings.joint.second, size, batch.sizes)
     return look(batch, to_source, size, photometric_augmentation()).images
 
 
-def _detector_only(network: SuperPointNet) -> list[torch.nn.Parameter]:
-    return [p for name, p in network.named_parameters() if not name.startswith("descriptor.")]
+def _size(settings: FitSettings) -> tuple[int, int]:
+    return settings.height, settings.width
 
 
-def _detector_losses(logits: Tensor, view: View, dustbin_weight: float) -> Losses:
+def _photographs(store: ImageStore, labels: Path, settings: Settings) -> Batches:
+    points = read_labels(labels)
+
+    def batches(seed: list[int], share: int) -> Iterator[Parts]:
+        return zip(load(Photographs(store, points, seed), share, settings.workers))
+
+    return batches
+
+
+def _mixed(small: Batches, large: Batches, large_share: float) -> Batches:
+    """Return batches of two parts, of which the second is so large a share, at least one."""
+
+    def batches(seed: list[int], share: int) -> Iterator[Parts]:
+        if share < 2:
+            raise UserError("large_share needs a batch of at least two pairs per process")
+        count = min(max(1, round(share * large_share)), share - 1)
+        both = zip(small(seed, share - count), large([*seed, 1], count), strict=True)
+        return (a + b for a, b in both)
+
+    return batches
+
+
+def _detector_losses(
+    views: Callable[[Tensor], Tensor],
+    size: tuple[int, int],
+    photometric: nn.Module,
+    settings: Settings,
+) -> LossFunction:
+    """Return the losses of a detector that sees each picture once.
+
+    Parameters
+    ----------
+    views
+        From ``(B, 2)`` sizes of the pictures to ``(B, 3, 3)`` view_to_source.
+    size
+        ``(height, width)`` of the views.
+    photometric
+        Changes light and noise.
+    settings
+        Of the run.
+    """
+
+    def losses(forward: Forward, parts: Parts) -> Losses:
+        (batch,) = parts
+        view = look(batch, views(batch.sizes), size, photometric)
+        logits = forward(view.images)[0]
+        loss = _detector_loss(logits, view, settings.joint.dustbin_weight)
+        return {"loss": loss, "recall": _recall(logits, view)}
+
+    return losses
+
+
+def _detector_loss(logits: Tensor, view: View, dustbin_weight: float) -> Tensor:
     size = (view.images.shape[2], view.images.shape[3])
     target = detector_targets(view.points, view.present, size)
-    loss = detector_loss(logits, target, view.valid, dustbin_weight)
-    return {"loss": loss, "recall": _recall(logits, view)}
+    return detector_loss(logits, target, view.valid, dustbin_weight)
+
+
+def _pair_losses(forward: Forward, first: View, second: View, settings: JointSettings) -> Losses:
+    """Return the losses of detector and descriptor on two views of the same pictures."""
+    logits, maps = forward(torch.cat([first.images, second.images]))
+    both = View(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
+    detector = _detector_loss(logits, both, settings.dustbin_weight)
+    between = first_to_second(first, second)
+    halves = (maps[: len(between)], maps[len(between) :])
+    matching, accuracy = _matching_losses(halves, first, second, settings)
+    loss = detector + settings.descriptor_weight * matching
+    losses = {"detector": detector, "descriptor": matching, "accuracy": accuracy}
+    if settings.reprojection_weight:
+        heat = heat_map(logits).chunk(2)
+        distance = reprojection_loss((heat[0], heat[1]), (first.valid, second.valid), between)
+        loss = loss + settings.reprojection_weight * distance
+        losses["distance"] = distance
+    return {"loss": loss, **losses}
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cv2_superpoint.model.decode import heat_map, non_maximum_suppression, refine_subpixel
+from cv2_superpoint.model.decode import find_points, heat_map, non_maximum_suppression
 
 from ..data.shapes import Image, Points
 
@@ -22,26 +22,24 @@ NMS_RADIUS = 4  # of all detectors, pixels
 _LOWEST_SCORE = 1e-4  # of the network's points; low enough that the curve ends by itself
 
 
-def network_detector(logits: Callable[[Tensor], Tensor], device: torch.device) -> Detector:
+def network_detector(to_logits: Callable[[Tensor], Tensor], device: torch.device) -> Detector:
     """Return the detector that a network is, with the package's own decoding.
 
     Parameters
     ----------
-    logits
+    to_logits
         From ``(1, 1, H, W)`` grey in [0, 1] to ``(1, 65, H/8, W/8)``, in evaluation mode.
     device
         Of the network.
     """
 
     @torch.no_grad()
-    def detect(image: Image) -> tuple[Points, Scores]:
+    def find_corners(image: Image) -> tuple[Points, Scores]:
         pixels = torch.from_numpy(image).to(device)[None, None].float() / 255
-        heat = heat_map(logits(pixels))
-        index = non_maximum_suppression(heat, _LOWEST_SCORE, NMS_RADIUS).nonzero()
-        xy, score = refine_subpixel(heat, index)
+        xy, score = find_points(heat_map(to_logits(pixels))[0], _LOWEST_SCORE, NMS_RADIUS)
         return xy.cpu().numpy(), score.cpu().numpy()
 
-    return detect
+    return find_corners
 
 
 def _peaks(response: npt.NDArray[np.float32]) -> tuple[Points, Scores]:

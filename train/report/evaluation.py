@@ -36,6 +36,7 @@ from tqdm import tqdm
 
 from ..data.noise import add_noise
 from ..data.shapes import SHAPES, Points, draw
+from ..files import write_whole
 from .corner_detectors import CLASSICAL, NMS_RADIUS, Detector, Scores, network_detector
 
 EPSILON = 4.0  # pixels
@@ -233,8 +234,8 @@ def evaluate(
                 image, corners = draw(rng, size, figure)
                 if noise:
                     image = add_noise(rng, image)
-                for name, detect in detectors.items():
-                    outcomes[name].append(judge(*detect(image), corners))
+                for name, find_corners in detectors.items():
+                    outcomes[name].append(judge(*find_corners(image), corners))
             for name in detectors:
                 found[name][figure] = pool(outcomes[name])
         for name in detectors:
@@ -282,7 +283,7 @@ def run(
     pictures, size
         As for :func:`evaluate`; sides multiples of 8.
     """
-    ours = {name: network_detector(logits, device) for name, logits in networks.items()}
+    ours = {name: network_detector(to_logits, device) for name, to_logits in networks.items()}
     rows = evaluate({**ours, **CLASSICAL}, pictures, size)
     protocol: dict[str, float] = {
         "pictures_per_figure": pictures,
@@ -290,7 +291,8 @@ def run(
         "width": size[1],
     }
     protocol |= {"epsilon": EPSILON, "nms_radius": NMS_RADIUS}
-    out.write_text(json.dumps({**protocol, "rows": [asdict(row) for row in rows]}, indent=1))
+    results = json.dumps({**protocol, "rows": [asdict(row) for row in rows]}, indent=1)
+    write_whole(out, lambda stream: stream.write(results.encode()))
     print(
         f"Synthetic Shapes, {pictures} pictures of {size[1]}x{size[0]} per figure; correct within "
         f"{EPSILON:g} px, one point per corner; the rest at the score of best F1; false alarms "

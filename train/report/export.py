@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from cv2_superpoint.model.network import ARCHITECTURES, Architecture, SuperPointNet, fold_batch_norm
+from cv2_superpoint.model.network import SuperPointNet, fold_batch_norm
 from cv2_superpoint.model.weights import Checkpoint, serialise
 
 from ..files import UserError, write_whole
@@ -24,6 +24,8 @@ def export(
 ) -> Path:
     """Fold batch normalisation, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
 
+    What was fine-tuned, and with which settings, is read from the checkpoint.
+
     MODEL is what the network is, also if what was fine-tuned is not the settings' model; ``custom``
     for an architecture without a name. Normalisation after the activation, of foreign weights,
     can't be folded and stays.
@@ -33,9 +35,10 @@ def export(
     out
         Folder of the run, and of what is written.
     settings
-        Of the run; kept in the file's header, as are the figures measured.
+        Of the run, where its checkpoint, of an earlier version, does not hold them. They are kept
+        in the file's header, as are the figures measured.
     init
-        What was fine-tuned, for the model card; None: nothing.
+        What was fine-tuned, where the checkpoint does not say; None: nothing.
     sequences
         Folder in HPatches' format to measure on, or None.
     manifest
@@ -52,24 +55,26 @@ def export(
     Raises
     ------
     UserError
-        If there is no checkpoint, or `init` is of another architecture and can't be averaged.
+        If there is no checkpoint, or nothing of the same architecture to average it with.
     """
     state = checkpoints.read(out / "joint.ckpt")
-    network = SuperPointNet(Architecture.from_dict(state["architecture"]))
-    settings = replace(settings, model=_name(network.architecture))
-    network.load_state_dict(state["network"])
-    folded = _folded(network)
+    folded = _folded(checkpoints.trained_network(state))
+    model, history = checkpoints.model_name(folded.architecture), state["history"]
+    init = history.get("init", init)
     if average:
-        assert init is not None
-        folded = _mean(folded, _folded(checkpoints.initial_network(init, settings.model)))
-    training = {"iterations": state["step"], "averaged": average, "settings": asdict(settings)}
-    path = out / f"{settings.model}.safetensors"
+        if not init:
+            raise UserError("--average: these weights were trained from nothing")
+        folded = _mean(folded, _folded(checkpoints.load_network(init, settings.model)))
+    values = {**history.get("settings", asdict(settings)), "model": model}
+    training = {"iterations": state["step"], "averaged": average, "settings": values}
+    path = out / f"{model}.safetensors"
     _write(path, Checkpoint(folded, {"training": training}))
     metrics = None
     if sequences is not None:
         metrics = model_card.measure(path, sequences)
         _write(path, Checkpoint(folded, {"training": training, "metrics": metrics}))
-    model_card.write(out / "MODEL_CARD.md", settings, init, out, metrics, manifest, average)
+    card = model_card.text(folded.architecture, values, init, out, metrics, manifest, average)
+    write_whole(out / "MODEL_CARD.md", lambda stream: stream.write(card.encode()))
     return path
 
 
@@ -85,11 +90,6 @@ def _mean(first: SuperPointNet, second: SuperPointNet) -> SuperPointNet:
     pairs = zip(first.state_dict().items(), second.state_dict().values(), strict=True)
     mean.load_state_dict({key: (a + b) / 2 for (key, a), b in pairs})
     return mean
-
-
-def _name(architecture: Architecture) -> str:
-    shape = replace(architecture, norm="none", norm_eps=Architecture.norm_eps)
-    return next((name for name, known in ARCHITECTURES.items() if known == shape), "custom")
 
 
 def _write(path: Path, weights: Checkpoint) -> None:

@@ -9,17 +9,14 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 
 from ..files import UserError
+from ..labels.adaptation import read_file
 from ..learn import checkpoints
-from ..settings import Settings
 
 COLUMNS = ("H@1", "H@3", "H@5", "AUC@3", "MMA@1", "MMA@3", "MMA@5", "repeatability", "loc. error")
 
@@ -64,23 +61,23 @@ def measure(weights: Path, sequences: Path) -> dict[str, Any]:
     return {"data": data, "methods": methods}
 
 
-def write(
-    path: Path,
-    settings: Settings,
+def text(
+    architecture: Architecture,
+    settings: dict[str, Any],
     init: str | None,
     out: Path,
     metrics: dict[str, Any] | None,
     manifest: Path | None,
     average: bool,
-) -> None:
-    """Write the card.
+) -> str:
+    """Return the card, in Markdown.
 
     Parameters
     ----------
-    path
-        The Markdown file.
+    architecture
+        Of the exported network.
     settings
-        Of the run.
+        Of the run, by name.
     init
         What was fine-tuned; None: nothing.
     out
@@ -92,14 +89,13 @@ def write(
     average
         Whether these weights are the mean of those trained and those of `init`.
     """
-    architecture = Architecture.from_dict(checkpoints.read(out / "joint.ckpt")["architecture"])
     parameters = sum(p.numel() for p in SuperPointNet(architecture).parameters())
     origin, licence = "Trained from nothing", "Apache-2.0, as the code"
     if init:
         origin = f"Fine-tuned from `{Path(init).name}`{', and averaged with it' * average}"
         licence = licence if init == "shipped" else "that of the weights it was fine-tuned from"
     sections = [
-        f"# Model card: {settings.model}",
+        f"# Model card: {settings['model']}",
         f"{origin}, without human labels, by `train/`. This card was written by "
         "`python -m train export`.",
         _table(
@@ -113,7 +109,7 @@ def write(
         ),
         "## Training",
         _table(("stage", "iterations or images", "minutes", "hardware", "result"), _stages(out)),
-        "Settings:\n\n```json\n" + json.dumps(asdict(settings), indent=1) + "\n```",
+        "Settings:\n\n```json\n" + json.dumps(settings, indent=1) + "\n```",
         "## Data",
         _data(out, manifest),
         "## Figures",
@@ -121,12 +117,12 @@ def write(
         "## Limits",
         _LIMITS,
     ]
-    path.write_text("\n\n".join(sections) + "\n")
+    return "\n\n".join(sections) + "\n"
 
 
 def _stages(out: Path) -> list[tuple[str, ...]]:
     """Return a row per stage, in the order they were finished."""
-    files = [*out.glob("*.ckpt"), *out.glob("labels?.npz")]
+    files = [*out.glob("*.ckpt"), *out.glob("labels?.npz"), *out.glob("labels?-large.npz")]
     rows: list[tuple[str, ...]] = []
     for file in sorted(files, key=lambda f: f.stat().st_mtime):
         if file.suffix == ".ckpt":
@@ -140,9 +136,9 @@ def _stages(out: Path) -> list[tuple[str, ...]]:
             minutes = f"{history['seconds'] / 60:.0f}"
             rows.append((file.stem, str(state["step"]), minutes, history["hardware"], result))
         else:
-            with np.load(file) as labels:
-                counts = labels["counts"]
-                minutes = f"{float(labels['seconds']) / 60:.0f}"
+            labels = read_file(file)
+            counts = labels["counts"]
+            minutes = f"{float(labels['seconds']) / 60:.0f}"
             result = f"{counts.mean():.0f} points per image"
             rows.append((file.stem, str(len(counts)), minutes, "", result))
     return rows
@@ -150,7 +146,11 @@ def _stages(out: Path) -> list[tuple[str, ...]]:
 
 def _data(out: Path, manifest: Path | None) -> str:
     index = json.loads((out / "images" / "index.json").read_text())
-    text = f"{len(index['names'])} grey photographs, reduced to a short side of 256 pixels."
+    text = f"{len(index['names'])} grey photographs, reduced to a short side of 256 pixels"
+    large = out / "large" / "index.json"
+    if large.exists():
+        text += f", and {len(json.loads(large.read_text())['names'])} of up to 840 pixels"
+    text += "."
     if manifest is None:
         return text
     with open(manifest, newline="") as stream:

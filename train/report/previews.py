@@ -1,8 +1,9 @@
-"""The pictures that the stages leave behind: what they found, for a person to judge."""
+"""The sheets that the stages write: what they draw and find, for a person to judge."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,17 +18,38 @@ from cv2_superpoint.settings import DetectionSettings
 
 from ..data.homography import sample_homographies, transform, warp
 from ..data.images import ImageStore
-from ..labels.adaptation import pseudo_labels, read_labels
+from ..data.shapes import SHAPES, draw
+from ..files import write_whole
+from ..labels.adaptation import detector_logits, pseudo_labels, read_labels
 from ..settings import Settings
-from .sheets import adaptation_sheet, labels_sheet, matches_sheet, write
+from .sheets import Picture, adaptation_sheet, labels_sheet, matches_sheet, shapes_sheet
 
-_COPIES = (1, 10, 100)
+_COPIES = (1, 10, 100)  # the paper's N_h
+
+
+def shapes_preview(out: Path, seed: int, size: tuple[int, int], columns: int = 4) -> None:
+    """Draw every figure of Synthetic Shapes a few times and write the sheet.
+
+    Parameters
+    ----------
+    out
+        Such as ``shapes.png``.
+    seed
+        Of the drawing.
+    size
+        ``(height, width)`` of a picture.
+    columns
+        Pictures of each figure.
+    """
+    rng = np.random.default_rng(seed)
+    pictures = {name: [draw(rng, size, name) for _ in range(columns)] for name in SHAPES}
+    _write(shapes_sheet(pictures), out)
 
 
 def labels_preview(out: Path, store: ImageStore, labels: Path) -> None:
     """Write the pseudo-labels of the first photographs to a picture."""
-    points = read_labels(labels)[:12]
-    write(labels_sheet([store[i] for i in range(len(points))], points), out)
+    points = [labelled[:, :2] for labelled in read_labels(labels)[:12]]
+    _write(labels_sheet([store[i] for i in range(len(points))], points), out)
 
 
 @torch.no_grad()
@@ -40,7 +62,7 @@ def adaptation_preview(
     points = {
         copies: [
             pseudo_labels(
-                lambda x: network.detect(network.encode(x)),
+                partial(detector_logits, network),
                 image,
                 replace(settings.adaptation, copies=copies),
                 fabric.device,
@@ -49,7 +71,7 @@ def adaptation_preview(
         ]
         for copies in _COPIES
     }
-    write(adaptation_sheet(images, points), out)
+    _write(adaptation_sheet(images, points), out)
 
 
 def matches_preview(
@@ -80,4 +102,11 @@ def matches_preview(
     between = torch.linalg.inv(to_source[1]) @ to_source[0]
     moved = transform(torch.from_numpy(at_first)[None], between[None])[0].numpy()
     correct = np.linalg.norm(moved - at_second, axis=1) <= 3
-    write(matches_sheet(pixels[0], pixels[1], at_first, at_second, correct), out)
+    _write(matches_sheet(pixels[0], pixels[1], at_first, at_second, correct), out)
+
+
+def _write(picture: Picture, path: Path) -> None:
+    encoded, data = cv2.imencode(path.suffix, picture)
+    if not encoded:
+        raise OSError(f"OpenCV cannot encode {path.name}")
+    write_whole(path, lambda stream: stream.write(data.tobytes()))

@@ -1,18 +1,15 @@
-"""Pictures to look at before and during training: shapes, pseudo-labels, matches.
+"""Sheets of pictures to judge by eye: shapes, pseudo-labels, matches.
 
-Every function returns a BGR picture; :func:`write` and :func:`shapes_preview` save one.
+Every function returns a BGR picture; :mod:`train.report.previews` writes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from ..data.shapes import SHAPES, draw
 
 Picture = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.floating]
@@ -179,37 +176,3 @@ def matches_sheet(
             cv2.circle(picture, place, 3 << _SUBPIXEL, colour, -1, cv2.LINE_AA, _SUBPIXEL)
     text = f"{np.count_nonzero(correct)} of {len(correct)} matches are right"
     return _caption(picture, text)
-
-
-def write(picture: Picture, path: Path) -> None:
-    """Write a BGR picture to a file; its suffix says the format.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    encoded, data = cv2.imencode(path.suffix, picture)
-    if not encoded:
-        raise OSError(f"OpenCV cannot encode {path.name}")
-    path.write_bytes(data.tobytes())
-
-
-def shapes_preview(out: Path, seed: int, size: tuple[int, int], columns: int = 4) -> None:
-    """Draw every figure of Synthetic Shapes a few times and write the sheet.
-
-    Parameters
-    ----------
-    out
-        Such as ``shapes.png``.
-    seed
-        Of the drawing.
-    size
-        ``(height, width)`` of a picture.
-    columns
-        Pictures of each figure.
-    """
-    rng = np.random.default_rng(seed)
-    pictures = {name: [draw(rng, size, name) for _ in range(columns)] for name in SHAPES}
-    write(shapes_sheet(pictures), out)

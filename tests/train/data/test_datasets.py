@@ -21,14 +21,15 @@ def threads():
 
 def test_a_batch_pads_pictures_and_points():
     images = [np.full(size, 7, np.uint8) for size in ((64, 96), (80, 72))]
-    points = [np.float32([[1, 2], [3, 4]]), np.zeros((0, 2), np.float32)]
+    points = [np.float32([[1, 2, 0], [3, 4, 5]]), np.zeros((0, 3), np.float32)]
     batch = collate(list(zip(images, points, strict=True)))
     assert batch.images.shape == (2, 1, 80, 96)
     assert batch.sizes.tolist() == [[64, 96], [80, 72]]
     for canvas, image in zip(batch.images[:, 0].numpy(), images, strict=True):
         assert (canvas[: image.shape[0], : image.shape[1]] == 7).all()
         assert canvas.sum() == image.sum()
-    assert batch.points[0].tolist() == points[0].tolist()
+    assert batch.points[0].tolist() == [[1, 2], [3, 4]]
+    assert batch.level[0].tolist() == [0, 5]
     assert batch.present.tolist() == [[True, True], [False, False]]
 
 
@@ -48,7 +49,7 @@ class _Threads(IterableDataset):
 
     def __iter__(self):
         while True:
-            yield np.full((8, 8), cv2.getNumThreads(), np.uint8), np.zeros((0, 2), np.float32)
+            yield np.full((8, 8), cv2.getNumThreads(), np.uint8), np.zeros((0, 3), np.float32)
 
 
 def test_workers_use_one_thread_each():

@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from skimage import data
 
-from train.data.homography import HomographyRange, inside, sample_homographies, transform, warp
+from train.data.homography import (
+    HomographyRange,
+    inside,
+    mip_level,
+    sample_homographies,
+    sample_zoom_pairs,
+    transform,
+    warp,
+)
 
 SIZE = (96, 128)
 RANGES = HomographyRange(rotation=30, wide_rotation=90, wide_share=0.5)
@@ -124,3 +132,25 @@ def test_what_surrounds_the_image_on_its_canvas_does_not_leak_in():
     to_source = torch.diag(torch.tensor([3.0, 3.0, 1.0]))[None]
     view, _ = warp(canvas, to_source, (20, 20), torch.tensor([[41, 53]]))
     assert torch.allclose(view, torch.ones_like(view), atol=1e-5)
+
+
+def test_zoom_pairs_overlap_and_their_zooms_differ_by_up_to_four():
+    torch.manual_seed(0)
+    view, sizes = (160, 224), torch.tensor([[840, 1100], [900, 840]]).repeat(500, 1)
+    detail, overview = sample_zoom_pairs(RANGES, RANGES, view, sizes)
+    centre = torch.tensor([(view[1] - 1) / 2, (view[0] - 1) / 2]).expand(len(sizes), 1, 2)
+    zooms = [2 ** -mip_level(centre, to_source)[:, 0] for to_source in (detail, overview)]
+    for zoom in zooms:
+        assert (zoom > 0.2499).all()
+        assert (zoom < 1.1001).all()
+    ratio = zooms[0] / zooms[1]
+    assert (ratio > 0.999).all()
+    assert 3.5 < ratio.max() < 4.001
+    # The middle of the overview is inside the detail, and shows the photograph.
+    between = torch.linalg.inv(detail) @ overview
+    assert inside(transform(centre, between), torch.tensor(view).expand(len(sizes), 2)).all()
+    assert inside(transform(centre, overview), sizes).all()
+    # Most of what the detail shows, the overview shows as well.
+    corners = torch.rand(len(sizes), 50, 2) * torch.tensor([view[1] - 1.0, view[0] - 1.0])
+    moved = transform(corners, torch.linalg.inv(between))
+    assert inside(moved, torch.tensor(view).expand(len(sizes), 2)).float().mean() > 0.7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
@@ -82,7 +83,7 @@ def test_labelling_goes_on_where_it_stopped(store, network, fabric, tmp_path, mo
     for i, found in enumerate(points):
         height, width = store[i].shape
         assert 0 < len(found) <= 20
-        assert ((found >= 0) & (found <= [width - 1, height - 1])).all()
+        assert ((found >= 0) & (found <= [width - 1, height - 1, 0])).all()
 
     label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
     assert len(counted) == 3  # nothing is done twice
@@ -93,3 +94,36 @@ def test_labels_of_other_weights_are_refused(store, network, fabric, tmp_path):
     torch.nn.init.zeros_(network.detector[0].conv.bias)
     with pytest.raises(UserError, match="other weights"):
         label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
+
+
+def test_a_large_photograph_is_labelled_at_every_level_in_its_own_pixels(monkeypatch):
+    seen = []
+
+    def corner_of_the_last_pixel(to_logits, image, settings, device):
+        seen.append((image.shape, settings.max_points))
+        return np.float32([[image.shape[1] - 0.5, image.shape[0] - 0.5]])
+
+    monkeypatch.setattr(adaptation, "pseudo_labels", corner_of_the_last_pixel)
+    image = np.zeros((840, 1100), np.uint8)
+    found = adaptation.label_levels(None, image, SETTINGS, torch.device("cpu"))
+    heights = [shape[0] for shape, _ in seen]
+    assert heights == [840, 594, 420, 297, 210]
+    assert found[:, 2].tolist() == [0, 1, 2, 3, 4]
+    # The lower right corner of the last pixel stays where it is, whatever the size of pixels.
+    assert np.allclose(found[:, :2], [1099.5, 839.5], atol=1e-3)
+    assert seen[0][1] == round(20 * 840 * 1100 / adaptation.USUAL_AREA)
+    assert seen[-1][1] == 20
+
+
+def test_levels_are_kept_and_files_of_earlier_versions_have_one(tmp_path):
+    points = np.float32([[1, 2, 0], [3, 4, 3], [5, 6, 1]])
+    path = tmp_path / "labels.npz"
+    adaptation._write(path, [points[:2], points[2:]], "source", 1.0)
+    assert [found.tolist() for found in read_labels(path)] == [
+        points[:2].tolist(),
+        points[2:].tolist(),
+    ]
+    with np.load(path) as data:
+        earlier = {key: data[key] for key in data if key != "levels"}
+    np.savez_compressed(path, **earlier)
+    assert np.concatenate(read_labels(path)).tolist() == [[1, 2, 0], [3, 4, 0], [5, 6, 0]]

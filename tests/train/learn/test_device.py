@@ -47,29 +47,28 @@ def settings():
     return Settings(**vars(chosen))
 
 
-@pytest.mark.parametrize("stage", ["magicpoint", "retrain", "info_nce", "hinge"])
-def test_no_step_waits_for_the_device(stage, settings, monkeypatch, tmp_path):
-    steps = []
-    monkeypatch.setattr(
-        stages, "fit", lambda fabric, network, learning, step, *_: steps.append(step)
-    )
+@pytest.mark.parametrize("name", ["magicpoint", "retrain", "info_nce", "hinge", "large"])
+def test_no_step_waits_for_the_device(name, settings, monkeypatch, tmp_path):
     monkeypatch.setattr(stages, "read_labels", lambda path: [])
     network = SuperPointNet(Architecture((2, 3, 4, 5), 6, 7, norm="before", detail_stages=2))
-    if stage == "magicpoint":
-        stages.train_magicpoint(None, network, settings, tmp_path)
-    elif stage == "retrain":
-        stages.retrain(None, network, None, tmp_path, settings, tmp_path)
+    if name == "magicpoint":
+        stage = stages.magicpoint(settings, tmp_path)
+    elif name == "retrain":
+        stage = stages.retrain(None, tmp_path, settings, tmp_path)
     else:
-        settings = replace(settings, joint=replace(settings.joint, descriptor_loss=stage))
-        stages.train_joint(None, network, None, tmp_path, settings, tmp_path)
+        loss = "info_nce" if name == "large" else name
+        settings = replace(settings, joint=replace(settings.joint, descriptor_loss=loss))
+        stage = stages.joint(None, tmp_path, settings, tmp_path)
+    parts = 2 if name == "large" else 1
     batch = Batch(
         torch.empty(2, 1, 72, 104, dtype=torch.uint8, device=META),
         torch.empty(2, 2, dtype=torch.long, device=META),
         torch.empty(2, 9, 2, device=META),
+        torch.empty(2, 9, device=META),
         torch.empty(2, 9, dtype=torch.bool, device=META),
     )
     network.train().to(META)
     with _NoErrorChecks(), _NoNumbersSent():
-        losses = steps[0](network, batch)
+        losses = stage.losses(network, (batch,) * parts)
         losses["loss"].backward()
     assert all(value.device == META for value in losses.values())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
 
 import pytest
 import torch
@@ -10,7 +12,8 @@ from lightning.fabric import Fabric
 
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 from train.data.datasets import Batch
-from train.learn import loop
+from train.deadline import TimeUp
+from train.learn import checkpoints, loop
 from train.settings import FitSettings
 
 ARCHITECTURE = Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="before")
@@ -20,30 +23,38 @@ ARCHITECTURE = Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="
 def fit(tmp_path):
     """Fit a tiny network to nothing in particular, with a checkpoint in a folder of the test."""
 
-    def run(iterations, precision="32-true", spoil=lambda network, step: None, compiled=False):
+    def run(
+        iterations,
+        precision="32-true",
+        spoil=lambda network, step: None,
+        compiled=False,
+        ema=0.0,
+        frozen=(),
+        **keywords,
+    ):
         steps = itertools.count()
 
-        def step(forward, batch):
+        def losses(forward, parts):
+            (batch,) = parts
             spoil(network, next(steps))
             logits, descriptors = forward(batch.images.float() / 255)
             return {"loss": logits.square().mean() + descriptors.square().mean()}
 
         images = torch.randint(0, 256, (2, 1, 16, 16), dtype=torch.uint8)
-        nothing = torch.zeros(2, 1, 2), torch.zeros(2, 1, dtype=torch.bool)
+        nothing = torch.zeros(2, 1, 2), torch.zeros(2, 1), torch.zeros(2, 1, dtype=torch.bool)
         batch = Batch(images, torch.full((2, 2), 16), *nothing)
         network = SuperPointNet(ARCHITECTURE)
-        settings = FitSettings(iterations, 2, 1e-3, 1, 16, 16, compiled)
+        settings = FitSettings(iterations, 2, 1e-3, 1, 16, 16, compiled, ema)
         checkpoint = tmp_path / "stage.ckpt"
-        loop.fit(
-            Fabric(accelerator="cpu", devices=1, precision=precision),
-            network,
-            list(network.parameters()),
-            step,
-            lambda seed, share: itertools.repeat(batch),
-            settings,
-            1,
+        stage = loop.Stage(
             checkpoint,
+            settings,
+            losses,
+            lambda seed, share: itertools.repeat((batch,)),
+            frozen=frozen,
         )
+        fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+        loop.fit(fabric, network, stage, 1, **keywords)
         return torch.load(checkpoint, weights_only=True)
 
     return run
@@ -99,3 +110,34 @@ def test_nor_when_interrupted_before_it_was_noticed(fit):
     state = fit(2)
     assert state["step"] == 2
     assert all(value.isfinite().all() for value in state["network"].values())
+
+
+def test_frozen_parameters_keep_their_values(fit):
+    before = fit(1, frozen=("descriptor.",))["network"]
+    after = fit(3, frozen=("descriptor.",))["network"]
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    weights = {name for name in changed if "norm" not in name}  # statistics go on
+    assert weights
+    assert not any(name.startswith("descriptor.") for name in weights)
+
+
+def test_when_time_is_up_it_saves_and_later_resumes(fit):
+    with pytest.raises(TimeUp):
+        fit(1000, until=time.time())
+    state = fit(1, until=math.inf)  # has nothing to do
+    assert state["step"] == loop.REPORT_ITERATIONS
+    assert fit(state["step"] + 2)["step"] == state["step"] + 2
+
+
+def test_the_running_mean_is_the_exponential_one_and_resumes(fit):
+    decay, key = 0.75, "encoder.0.0.conv.weight"
+    torch.manual_seed(0)
+    state = fit(1, ema=decay)
+    mean = state["mean"][key]
+    assert not torch.equal(mean, state["network"][key])
+    for iterations in (2, 3):
+        state = fit(iterations, ema=decay)
+        mean = decay * mean + (1 - decay) * state["network"][key]
+        torch.testing.assert_close(state["mean"][key], mean)
+    assert torch.equal(checkpoints.trained_network(state).state_dict()[key], state["mean"][key])
+    assert "mean" not in fit(4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import cv2
 import pytest
@@ -78,7 +78,7 @@ def test_an_average_lies_halfway_between_the_weights_and_what_they_came_from(tmp
     first = str(tmp_path / "first.ckpt")
     plain = load(export(tmp_path, settings, first, None, None)).network.state_dict()
     mean = load(export(tmp_path, settings, first, None, None, average=True)).network.state_dict()
-    initial = fold_batch_norm(checkpoints.initial_network(first, "").eval()).state_dict()
+    initial = fold_batch_norm(checkpoints.load_network(first, "").eval()).state_dict()
     for key, value in mean.items():
         assert torch.allclose(value - initial[key], plain[key] - value, atol=1e-6)
     assert not torch.equal(mean["encoder.0.0.conv.weight"], plain["encoder.0.0.conv.weight"])
@@ -92,3 +92,28 @@ def test_what_is_of_another_shape_is_not_averaged(tmp_path, settings):
     checkpoints.write(tmp_path / "other.ckpt", other, 3, {}, HISTORY)
     with pytest.raises(UserError, match="another architecture"):
         export(tmp_path, settings, str(tmp_path / "other.ckpt"), None, None, average=True)
+
+
+def test_the_checkpoint_says_what_was_fine_tuned_and_with_which_settings(tmp_path, settings):
+    """And the card shows the network that the file holds."""
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    network = SuperPointNet(Architecture((2, 3, 4, 5), norm="before"))
+    history = {**HISTORY, "init": "their.ckpt", "settings": {**asdict(settings), "seed": 4321}}
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, history)
+    weights = export(tmp_path, settings, None, None, None)
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "Fine-tuned from `their.ckpt`" in card
+    assert '"seed": 4321' in card
+    assert load(weights).metadata["training"]["settings"]["seed"] == 4321
+    assert "norm='none'" in card
+    assert "norm='before'" not in card
+
+
+def test_a_running_mean_is_what_is_exported(tmp_path, settings):
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    last, mean = (SuperPointNet(Architecture((2, 3, 4, 5))) for _ in range(2))
+    checkpoints.write(tmp_path / "joint.ckpt", last, 3, {}, HISTORY, mean.state_dict())
+    exported = load(export(tmp_path, settings, None, None, None)).network.state_dict()
+    assert all(torch.equal(value, exported[key]) for key, value in mean.state_dict().items())

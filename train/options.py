@@ -1,0 +1,138 @@
+"""The command line: what the user asks for, as one value."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from .files import UserError
+from .settings import FOLDER, Settings
+
+STAGES = ("magicpoint", "adapt", "retrain", "joint", "export")
+"""What ``all`` runs, in this order (adapt and retrain once per round)."""
+
+APART = ("widen", "shapes", "evaluate")
+"""What runs only when asked for."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asks for.
+
+    Attributes
+    ----------
+    stage
+        One of `STAGES` and `APART`, or ``"all"``.
+    out
+        Folder of checkpoints and results.
+    images, large
+        Folders and tars of photographs to pack first, the large ones at a larger size; none: those
+        packed before.
+    round
+        Of adapt or retrain, from 1.
+    init
+        What to fine-tune: ``"shipped"``, a file of weights, or a checkpoint.
+    average
+        Whether to export the mean of the weights trained and those of `init`.
+    minutes
+        When to stop, after the start.
+    sequences
+        Folder in HPatches' format to measure on, for the model card.
+    manifest
+        CSV with the licence of each photograph, for the model card.
+    settings
+        Of the stages.
+    """
+
+    stage: str
+    out: Path
+    images: list[Path]
+    large: list[Path]
+    round: int
+    init: str | None
+    average: bool
+    minutes: float
+    sequences: Path | None
+    manifest: Path | None
+    settings: Settings
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    """Return the options of a command line; by default that of this process.
+
+    Raises
+    ------
+    UserError
+        If options contradict each other.
+    SystemExit
+        If an option does not exist or has no such value, after saying so.
+    """
+    # The values of the preset are defaults of the parser, so its name must be known before.
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--preset", default="cpu-1h")
+    parser = _parser(first.parse_known_args(arguments)[0].preset)
+    chosen: dict[str, Any] = vars(parser.instantiate(parser.parse_args(arguments)))
+    settings = Settings(**{name: chosen[name] for name in Settings.__dataclass_fields__})
+    names = set(Options.__dataclass_fields__) - {"settings"}
+    options = Options(**{name: chosen[name] for name in names}, settings=settings)
+    if options.average and not options.init:
+        raise UserError("--average is for fine-tuning: it needs --init")
+    if options.stage == "widen" and not options.init:
+        raise UserError("widen needs --init: the narrower network")
+    return options
+
+
+def _parser(preset: str) -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="python -m train", default_config_files=[FOLDER / f"{preset}.yaml"]
+    )
+    parser.add_argument(
+        "stage",
+        choices=(*STAGES, "all", *APART),
+        help="what to do; all: those before it, one after the other; widen: --init into the wider "
+        "--model; shapes: a sheet of Synthetic Shapes; "
+        "evaluate: the detectors of --init and the checkpoints on them",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
+    parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
+    parser.add_argument(
+        "--large",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders and tars of large photographs, for --joint.large_share",
+    )
+    parser.add_argument(
+        "--round", type=int, default=1, help="of adapt or retrain, from 1; all: every round"
+    )
+    parser.add_argument(
+        "--init", help="fine-tune: shipped, a file of weights, or a checkpoint (.ckpt)"
+    )
+    parser.add_argument(
+        "--average",
+        action="store_true",
+        help="fine-tuning: export the mean of the weights trained and those of --init",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=float("inf"),
+        help="stop after so many, with status 75 if work is left; the same command resumes it",
+    )
+    parser.add_argument(
+        "--sequences",
+        type=Path,
+        help="folder in HPatches' format, on which export measures, for the model card",
+    )
+    parser.add_argument(
+        "--manifest", type=Path, help="CSV with the licence_note of each image, for the model card"
+    )
+    names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    parser.add_argument("--preset", choices=names, default=preset, help="a file of values")
+    parser.add_class_arguments(Settings)
+    return parser
