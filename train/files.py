@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and errors that the user can mend."""
+"""Files that are written atomically, and errors that the user can mend."""
 
 from __future__ import annotations
 
