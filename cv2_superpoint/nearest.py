@@ -31,7 +31,7 @@ LARGEST = 1e15
 """Magnitude of values up to which squared distances are sure to be finite in float32."""
 
 _BLOCK = 2**22  # scores at a time: 16 MB
-_FEW, _SHARE = 2**12, 1 / 32  # pairs, and share of all pairs, that it pays to measure
+_FEW = 2**12  # pairs that may always be measured
 _CHUNK = 32  # pairs at a time: OpenCV looks at the square of it
 _LOWEST = -np.finfo(np.float32).max
 
@@ -276,11 +276,14 @@ def _full_precision(array: Array) -> AbstractContextManager[Any]:
 
 def _measured(query: Array, train: Array, proposals: Iterable[Indices], norm: int) -> Pairs:
     """Return the proposed pairs with their distances, in order."""
+    # To measure a pair by itself costs, with all that follows, as much as 2^14 dimensions cost in
+    # OpenCV's loop over all pairs, where one pair costs its width and some 32 more.
+    limit = _FEW + len(query) * len(train) * (query.shape[1] + 32) / 2**14
     found, count = [], 0
     for indices in proposals:
         found.append(indices)
         count += len(indices[0])
-        if count > _FEW + len(query) * len(train) * _SHARE:
+        if count > limit:
             raise TooManyError(f"{count} pairs of {len(query)} x {len(train)} are to be measured")
     rows, columns = (np.concatenate(part) for part in zip(*found, strict=True))
     distance = _distances(to_host(query), to_host(train), rows, columns, norm)
