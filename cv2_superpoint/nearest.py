@@ -189,6 +189,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(query: Array, train: Array, mask: Array | None = None) -> Iterator[_Block]:
+    """Yield all query descriptors; the scores of a block are overwritten by those of the next."""
     xp = _namespace(query)
     if is_tensor(query):
         query, train = query.detach(), train.detach()
@@ -205,11 +206,14 @@ def _blocks(query: Array, train: Array, mask: Array | None = None) -> Iterator[_
         error = _relative_error(query)
         tolerance = (norms[0] + norms[1].max()) ** 2 * error + 1e-30
         train_tolerance = (norms[1] + norms[0].max()) ** 2 * error + 1e-30
-    step = max(1, _BLOCK // len(train))
-    for start in range(0, len(query), step):
-        part = slice(start, start + step)
+    # One memory for all blocks. It is of full size even where few rows are needed: what is not
+    # touched costs nothing, and glibc, used to this size, keeps small temporaries for reuse.
+    shape = (max(1, _BLOCK // len(train)), len(train))
+    memory = query.new_empty(shape) if is_tensor(query) else np.empty(shape, np.float32)
+    for start in range(0, len(query), shape[0]):
+        part = slice(start, start + shape[0])
         with _full_precision(query):
-            scores = left[part] @ right.T
+            scores = xp.matmul(left[part], right.T, out=memory[: len(left[part])])
         if mask is not None:
             scores[mask[part] == 0] = -np.inf
         yield _Block(start, scores, tolerance[part], train_tolerance)
