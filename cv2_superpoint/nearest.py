@@ -12,7 +12,7 @@ may be that of TF32, as PyTorch can be set to, but not less.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,12 +24,20 @@ import numpy.typing as npt
 Array = Any
 """``numpy.ndarray`` or ``torch.Tensor``."""
 
+Indices = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""``(P,)`` each: rows of query and of train descriptors."""
+
 LARGEST = 1e15
 """Magnitude of values up to which squared distances are sure to be finite in float32."""
 
 _BLOCK = 2**22  # scores at a time: 16 MB
+_FEW = 2**12  # pairs that may always be measured
 _CHUNK = 32  # pairs at a time: OpenCV looks at the square of it
 _LOWEST = -np.finfo(np.float32).max
+
+
+class TooManyError(Exception):
+    """So many pairs are too close to call that to measure all, one by one, is faster."""
 
 
 class Pairs(NamedTuple):
@@ -82,13 +90,18 @@ def nearest(
     -------
     Pairs
         At most `k` of each query descriptor.
+
+    Raises
+    ------
+    TooManyError
+        If a loop over all pairs would be faster.
     """
     k = min(k, len(train))
-    found = []
-    for block in _blocks(query, train, mask):
-        thresholds = _kth_largest(block.scores, k) - block.tolerance
-        found.append(block.pairs(block.scores >= _finite(thresholds)[:, None]))
-    pairs = _measured(query, train, found, norm)
+    proposals = (
+        block.above(_kth_largest(block.scores, k) - block.tolerance)
+        for block in _blocks(query, train, mask)
+    )
+    pairs = _measured(query, train, proposals, norm)
     return _take(pairs, _rank(pairs.query) < k)
 
 
@@ -108,14 +121,18 @@ def within(
     -------
     Pairs
         Any number of each query descriptor.
+
+    Raises
+    ------
+    TooManyError
+        As for :func:`nearest`.
     """
     radius = float(np.float32(radius))
     square = radius if norm == cv2.NORM_L2SQR else radius * radius
-    found = []
-    for block in _blocks(query, train, mask):
-        thresholds = _finite(-square / 2 - block.tolerance)
-        found.append(block.pairs(block.scores >= thresholds[:, None]))
-    pairs = _measured(query, train, found, norm)
+    proposals = (
+        block.above(-square / 2 - block.tolerance) for block in _blocks(query, train, mask)
+    )
+    pairs = _measured(query, train, proposals, norm)
     return _take(pairs, pairs.distance <= radius)
 
 
@@ -131,17 +148,13 @@ def mutual(query: Array, train: Array, norm: int = cv2.NORM_L2) -> Pairs:
     -------
     Pairs
         At most one of each query and of each train descriptor.
+
+    Raises
+    ------
+    TooManyError
+        As for :func:`nearest`.
     """
-    found, best = [], None
-    for block in _blocks(query, train):
-        xp = _namespace(block.scores)
-        rows = xp.amax(block.scores, axis=1) - block.tolerance
-        columns = xp.amax(block.scores, axis=0)
-        best = columns if best is None else xp.maximum(best, columns)
-        near = block.scores >= rows[:, None]
-        near |= block.scores >= (best - block.train_tolerance)[None]
-        found.append(block.pairs(near))
-    pairs = _measured(query, train, found, norm)
+    pairs = _measured(query, train, _mutual_proposals(query, train), norm)
     nearest_train = _rank(pairs.query) == 0
     by_train = np.lexsort((pairs.query, pairs.distance, pairs.train))
     nearest_query = np.empty_like(nearest_train)
@@ -164,7 +177,11 @@ class _Block(NamedTuple):
     tolerance: Array  # (rows,)
     train_tolerance: Array  # (M,)
 
-    def pairs(self, chosen: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def above(self, thresholds: Array) -> Indices:
+        """Return the pairs, masked ones apart, whose scores reach the threshold of their row."""
+        return self.pairs(self.scores >= thresholds.clip(min=_LOWEST)[:, None])
+
+    def pairs(self, chosen: Array) -> Indices:
         """Return the indices of the chosen pairs of query and train descriptors."""
         flat = to_host(_namespace(chosen).where(chosen.reshape(-1))[0])
         rows, columns = np.divmod(flat, chosen.shape[1])
@@ -172,6 +189,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(query: Array, train: Array, mask: Array | None = None) -> Iterator[_Block]:
+    """Yield all query descriptors; the scores of a block are overwritten by those of the next."""
     xp = _namespace(query)
     if is_tensor(query):
         query, train = query.detach(), train.detach()
@@ -188,14 +206,30 @@ def _blocks(query: Array, train: Array, mask: Array | None = None) -> Iterator[_
         error = _relative_error(query)
         tolerance = (norms[0] + norms[1].max()) ** 2 * error + 1e-30
         train_tolerance = (norms[1] + norms[0].max()) ** 2 * error + 1e-30
-    step = max(1, _BLOCK // len(train))
-    for start in range(0, len(query), step):
-        part = slice(start, start + step)
+    # One memory for all blocks. It is of full size even where few rows are needed: what is not
+    # touched costs nothing, and glibc, used to this size, keeps small temporaries for reuse.
+    shape = (max(1, _BLOCK // len(train)), len(train))
+    memory = query.new_empty(shape) if is_tensor(query) else np.empty(shape, np.float32)
+    for start in range(0, len(query), shape[0]):
+        part = slice(start, start + shape[0])
         with _full_precision(query):
-            scores = left[part] @ right.T
+            scores = xp.matmul(left[part], right.T, out=memory[: len(left[part])])
         if mask is not None:
             scores[mask[part] == 0] = -np.inf
         yield _Block(start, scores, tolerance[part], train_tolerance)
+
+
+def _mutual_proposals(query: Array, train: Array) -> Iterator[Indices]:
+    """Yield the pairs that may be the nearest of their row, and those of their column."""
+    best = None
+    for block in _blocks(query, train):
+        xp = _namespace(block.scores)
+        rows = xp.amax(block.scores, axis=1) - block.tolerance
+        columns = xp.amax(block.scores, axis=0)
+        best = columns if best is None else xp.maximum(best, columns)
+        near = block.scores >= rows[:, None]
+        near |= block.scores >= (best - block.train_tolerance)[None]
+        yield block.pairs(near)
 
 
 def _relative_error(query: Array) -> float:
@@ -231,11 +265,6 @@ def _kth_largest(scores: Array, k: int) -> Array:
     return largest
 
 
-def _finite(thresholds: Array) -> Array:
-    """Raise thresholds above minus infinity, the score of masked pairs."""
-    return thresholds.clip(min=_LOWEST)
-
-
 def _namespace(array: Array) -> ModuleType:
     return sys.modules["torch"] if is_tensor(array) else np
 
@@ -249,8 +278,17 @@ def _full_precision(array: Array) -> AbstractContextManager[Any]:
 # Decisions by OpenCV's distances ------------------------------------------------------------------
 
 
-def _measured(query: Array, train: Array, found: list[Any], norm: int) -> Pairs:
-    """Return the found pairs with their distances, in order."""
+def _measured(query: Array, train: Array, proposals: Iterable[Indices], norm: int) -> Pairs:
+    """Return the proposed pairs with their distances, in order."""
+    # To measure a pair by itself costs, with all that follows, as much as 2^14 dimensions cost in
+    # OpenCV's loop over all pairs, where one pair costs its width and some 32 more.
+    limit = _FEW + len(query) * len(train) * (query.shape[1] + 32) / 2**14
+    found, count = [], 0
+    for indices in proposals:
+        found.append(indices)
+        count += len(indices[0])
+        if count > limit:
+            raise TooManyError(f"{count} pairs of {len(query)} x {len(train)} are to be measured")
     rows, columns = (np.concatenate(part) for part in zip(*found, strict=True))
     distance = _distances(to_host(query), to_host(train), rows, columns, norm)
     order = np.lexsort((columns, distance, rows))

@@ -8,17 +8,11 @@ import numpy as np
 import cv2_superpoint
 
 
-def read(path: str) -> np.ndarray:
-    """Return a BGR image."""
-    image = cv2.imread(path)
-    if image is None:
-        sys.exit(f"cannot read an image from {path}")
-    return image
-
-
 def main(object_path: str, scene_path: str, output_path: str) -> None:
     """Match by the ratio test, fit a homography, and draw where the object's corners fall."""
-    thing, scene = read(object_path), read(scene_path)
+    thing, scene = cv2.imread(object_path), cv2.imread(scene_path)
+    if thing is None or scene is None:
+        sys.exit("cannot read the images")
     detector = cv2_superpoint.SuperPoint_create(1000)
     keypoints1, descriptors1 = detector.detectAndCompute(thing, None)
     keypoints2, descriptors2 = detector.detectAndCompute(scene, None)

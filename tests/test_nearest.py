@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cv2_superpoint import nearest as module
-from cv2_superpoint.nearest import Pairs, mutual, nearest, within
+from cv2_superpoint.nearest import Pairs, TooManyError, mutual, nearest, within
 
 NORMS = (cv2.NORM_L2, cv2.NORM_L2SQR)
 
@@ -66,9 +66,9 @@ def ours(pairs: Pairs) -> list[tuple[int, int, float]]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("width", [1, 7, 64, 256])
 def test_pairs_and_distances_are_opencvs(kind, width, as_array):
-    query, train = descriptors(kind, 60, width, 0), descriptors(kind, 70, width, 1)
+    query, train = descriptors(kind, 50, width, 0), descriptors(kind, 70, width, 1)
     train[::9] = query[:8]  # some have a twin on the other side
-    mask = np.random.default_rng(2).integers(0, 2, (60, 70), np.uint8)
+    mask = np.random.default_rng(2).integers(0, 2, (50, 70), np.uint8)
     mask[5], mask[6, 1:] = 0, 0
     arrays = as_array(query), as_array(train)
     for norm in NORMS:
@@ -108,9 +108,9 @@ def test_property_any_descriptors_match_as_opencvs(kind, other, shape, seed, k):
 
 @pytest.mark.parametrize("kind", ["unit", "clustered", "integers"])
 def test_blocks_make_no_difference(kind, monkeypatch):
-    query, train = descriptors(kind, 90, 32, 0), descriptors(kind, 80, 32, 1)
+    query, train = descriptors(kind, 50, 32, 0), descriptors(kind, 70, 32, 1)
     wanted = mutual(query, train), nearest(query, train, 2), within(query, train, 1.0)
-    for size in (1, 80 * 7, 80 * 89):
+    for size in (1, 70 * 7, 70 * 49):
         monkeypatch.setattr(module, "_BLOCK", size)
         found = mutual(query, train), nearest(query, train, 2), within(query, train, 1.0)
         assert list(map(ours, found)) == list(map(ours, wanted))
@@ -144,6 +144,16 @@ def test_few_pairs_are_measured_one_by_one(monkeypatch):
     assert max(counts[1::2]) < 2500
 
 
+def test_too_many_pairs_to_measure_are_refused():
+    query, train = descriptors("constant", 300, 8, 0), descriptors("constant", 300, 8, 1)
+    for function in (nearest, mutual):
+        with pytest.raises(TooManyError):
+            function(query, train)
+    query, train = descriptors("unit", 300, 8, 0), descriptors("unit", 300, 8, 1)
+    with pytest.raises(TooManyError):
+        within(query, train, 2.0)
+
+
 def test_memory_is_that_of_blocks():
     query, train = descriptors("unit", 6000, 16, 0), descriptors("unit", 6000, 16, 1)
     for function in (mutual, nearest):
@@ -164,7 +174,7 @@ def test_a_callers_autocast_makes_no_difference():
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", KINDS)
 def test_on_a_gpu(kind):
-    query, train = descriptors(kind, 300, 256, 0), descriptors(kind, 400, 256, 1)
+    query, train = descriptors(kind, 50, 256, 0), descriptors(kind, 70, 256, 1)
     arrays = torch.from_numpy(query).cuda(), torch.from_numpy(train).cuda()
     for tf32 in (False, True):
         torch.backends.cuda.matmul.allow_tf32 = tf32

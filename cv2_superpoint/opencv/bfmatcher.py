@@ -15,7 +15,7 @@ from ..nearest import Array, Pairs, is_tensor, to_host
 
 Matches = tuple[cv2.DMatch, ...]
 
-_FLOAT = np.finfo(np.float32)
+_EPSILON = np.finfo(np.float32).eps  # OpenCV refuses radii up to it
 
 
 class _Task(NamedTuple):
@@ -106,9 +106,10 @@ class BFMatcher:
         """
         names = ("queryDescriptors", "trainDescriptors", "mask")
         task = self._task(_named(names, args, kwargs))
-        if task is None or not self._permits(task, 1):
+        pairs = self._nearest(task, 1)
+        if task is None or pairs is None:
             return self._opencv.match(*_on_host(args), **_on_host(kwargs))
-        return task.matches(self._nearest(task, 1))
+        return task.matches(pairs)
 
     @overload
     def knnMatch(
@@ -149,10 +150,11 @@ class BFMatcher:
         """
         names = ("queryDescriptors", "trainDescriptors", "k", "mask", "compactResult")
         given = _named(names, args, kwargs)
-        task, k = self._task(given), given.get("k", 0)
-        if task is None or not _is_number(k, int | np.integer) or not self._permits(task, k):
+        task = self._task(given)
+        pairs = self._nearest(task, given.get("k"))
+        if task is None or pairs is None:
             return self._opencv.knnMatch(*_on_host(args), **_on_host(kwargs))
-        rows = task.rows(self._nearest(task, int(k)))
+        rows = task.rows(pairs)
         return tuple(filter(None, rows)) if task.compact else rows
 
     @overload
@@ -199,15 +201,10 @@ class BFMatcher:
         """
         names = ("queryDescriptors", "trainDescriptors", "maxDistance", "mask", "compactResult")
         given = _named(names, args, kwargs)
-        task, radius = self._task(given), given.get("maxDistance", 0)
-        # Near the largest float, masked pairs are matches to OpenCV.
-        if (
-            task is None
-            or not _is_number(radius, int | float | np.integer | np.floating)
-            or not _FLOAT.eps < radius < nearest.LARGEST
-        ):
+        task = self._task(given)
+        pairs = self._within(task, given.get("maxDistance"))
+        if task is None or pairs is None:
             return self._opencv.radiusMatch(*_on_host(args), **_on_host(kwargs))
-        pairs = nearest.within(task.query, task.train, float(radius), task.mask, self._norm)
         rows = task.rows(pairs)
         # OpenCV moves the empty ones to the end, and leaves them there.
         return tuple(sorted(rows, key=lambda row: not row)) if task.compact else rows
@@ -240,16 +237,29 @@ class BFMatcher:
         query, train = _together(query, images)
         return _Task(query, train, starts, _joined(masks, query, images), compact)
 
-    def _permits(self, task: _Task, k: int) -> bool:
-        """Tell whether OpenCV would look for the `k` nearest, rather than raise an error."""
-        if not self._cross_check:
-            return k >= 1
-        return min(k, len(task.train)) == 1 and task.mask is None and len(task.starts) == 1
-
-    def _nearest(self, task: _Task, k: int) -> Pairs:
-        if self._cross_check:
+    def _nearest(self, task: _Task | None, k: Any) -> Pairs | None:
+        """Return the `k` nearest; None if OpenCV has to find them, or to refuse it."""
+        if task is None or not _is_number(k, int | np.integer) or k < 1:
+            return None
+        try:
+            if not self._cross_check:
+                return nearest.nearest(task.query, task.train, int(k), task.mask, self._norm)
+            if min(k, len(task.train)) > 1 or task.mask is not None or len(task.starts) > 1:
+                return None
             return nearest.mutual(task.query, task.train, self._norm)
-        return nearest.nearest(task.query, task.train, k, task.mask, self._norm)
+        except nearest.TooManyError:
+            return None
+
+    def _within(self, task: _Task | None, radius: Any) -> Pairs | None:
+        """Return the pairs up to a distance; None if OpenCV has to find them, or to refuse it."""
+        if task is None or not _is_number(radius, int | float | np.integer | np.floating):
+            return None
+        if not _EPSILON < radius < nearest.LARGEST:  # near the largest, masked pairs match
+            return None
+        try:
+            return nearest.within(task.query, task.train, float(radius), task.mask, self._norm)
+        except nearest.TooManyError:
+            return None
 
     # The collection -------------------------------------------------------------------------------
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -348,6 +350,17 @@ def test_copies_match_the_same(duplicate, images):
     assert len(matcher.getTrainDescriptors()) == len(images)
 
 
+@pytest.mark.parametrize("cross_check", [False, True])
+def test_descriptors_that_are_all_alike(cross_check, product):
+    rows = np.full((300, 8), 0.3, np.float32)
+    for method, rest in (("match", ()), ("knnMatch", (1,)), ("radiusMatch", (1.0,))):
+        got, wanted = (answer(m, method, rows, rows, *rest) for m in both(crossCheck=cross_check))
+        if method == "radiusMatch":
+            got, wanted = ([sorted(row) for row in result] for result in (got, wanted))
+        assert got == wanted
+    assert len(product) == 3
+
+
 def test_threads_match_the_same():
     matcher = BFMatcher(crossCheck=True)
     queries = [RANDOM.normal(size=(100 + i, 8)).astype(np.float32) for i in range(20)]
@@ -371,6 +384,41 @@ def test_images_of_fewer_descriptors_than_k():
         for row in matcher.knnMatch(Q, 5)
     ]
     assert found == [list(map(plain, row)) for row in joined]
+
+
+def test_more_descriptors_than_opencv_takes():
+    train = RANDOM.normal(size=(2**18 + 1, 2)).astype(np.float32)
+    assert raised(answer(cv2.BFMatcher(), "match", train[-3:], train))
+    found = answer(BFMatcher(), "match", train[-3:], train)
+    assert found == tuple((i, 2**18 - 2 + i, 0, 0.0) for i in range(3))
+
+
+def test_equal_distances_within_a_radius_keep_their_order():
+    (row,) = BFMatcher().radiusMatch(Q[:1], np.repeat(Q[1:2], 99, axis=0), 99.0)
+    assert [m.trainIdx for m in row] == list(range(99))
+
+
+def test_arrays_are_matched_without_pytorch():
+    script = (
+        "import sys, types, numpy as np\n"
+        "package = types.ModuleType('cv2_superpoint')\n"
+        "package.__path__ = [sys.argv[1]]\n"
+        "sys.modules['cv2_superpoint'] = package\n"
+        "from cv2_superpoint.opencv.bfmatcher import BFMatcher\n"
+        "assert len(BFMatcher().match(np.eye(3, dtype='f4'), np.eye(3, dtype='f4'))) == 3\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    folder = os.path.dirname(cv2_superpoint.__file__)
+    subprocess.run([sys.executable, "-c", script, folder], check=True)
+
+
+def test_the_page_on_matching_runs():
+    page = Path(__file__).parents[2] / "docs" / "matching.md"
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, names)
+    assert len(names["good"]) > 100
+    assert len(names["mutual"]) > 100
 
 
 @pytest.mark.parametrize("cross_check", [False, True])
