@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import re
 import zipfile
 from pathlib import Path
 
@@ -12,13 +14,30 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def names(tmp_path_factory):
+def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        wheel = hatchling.build.build_wheel(str(folder))
-    with zipfile.ZipFile(folder / wheel) as archive:
+        return folder / hatchling.build.build_wheel(str(folder))
+
+
+@pytest.fixture(scope="module")
+def names(wheel):
+    with zipfile.ZipFile(wheel) as archive:
         return archive.namelist()
+
+
+@pytest.fixture(scope="module")
+def required(wheel, names):
+    """Names of what is installed along, by extra; "" for the package alone."""
+    (metadata,) = (name for name in names if name.endswith("/METADATA"))
+    with zipfile.ZipFile(wheel) as archive:
+        lines = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist")
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        name, extra = re.fullmatch(r"([\w-]+).*?(?:; extra == '(\w+)')?", line).groups()
+        found.setdefault(extra or "", set()).add(name)
+    return found
 
 
 def test_top_level_is_the_package(names):
@@ -35,6 +54,18 @@ def test_weights_travel_with_their_card(names):
 def test_licence_and_notice_travel_too(names):
     assert {"LICENSE", "NOTICE"} <= {Path(name).name for name in names}
     assert "cv2_superpoint/py.typed" in names
+
+
+def test_the_package_alone_touches_no_opencv(required):
+    assert required[""] == {"torch", "numpy", "safetensors"}
+
+
+def test_extras_bring_opencv(required):
+    assert required["opencv"] == {"opencv-contrib-python"}
+    assert required["headless"] == {"opencv-contrib-python-headless"}
+    assert required["demo"] == {"opencv-contrib-python", "scikit-image"}
+    assert required["demo"] <= required["dev"]
+    assert required["demo"] <= required["benchmarks"]
 
 
 def test_no_gaps_are_left_in_what_people_read():
