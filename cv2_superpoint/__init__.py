@@ -4,9 +4,45 @@
 >>> detector = cv2_superpoint.SuperPoint_create(1000)  # where cv2.ORB_create(1000) stood
 """
 
-from .features import Features
-from .opencv.bfmatcher import BFMatcher, BFMatcher_create
-from .opencv.feature2d import SuperPoint, SuperPoint_create
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .features import Features
+    from .opencv.bfmatcher import BFMatcher, BFMatcher_create
+    from .opencv.feature2d import SuperPoint, SuperPoint_create
 
 __all__ = ["BFMatcher", "BFMatcher_create", "Features", "SuperPoint", "SuperPoint_create"]
 __version__ = "0.1.0"
+
+# Not a dependency: several wheels provide cv2, and two of them in one environment break each other.
+if find_spec("cv2") is None:
+    raise ImportError(
+        "cv2_superpoint needs OpenCV: install opencv-contrib-python, or "
+        "opencv-contrib-python-headless on a machine without a display"
+    )
+
+# PyTorch takes seconds to load, so names are imported when they are first used (PEP 562).
+_HOMES = {
+    "BFMatcher": ".opencv.bfmatcher",
+    "BFMatcher_create": ".opencv.bfmatcher",
+    "Features": ".features",
+    "SuperPoint": ".opencv.feature2d",
+    "SuperPoint_create": ".opencv.feature2d",
+}
+
+if not TYPE_CHECKING:  # a type checker would take it that every name exists
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOMES[name], __name__), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,5 +1,38 @@
-"""``python -m cv2_superpoint``: the same as the command ``cv2-superpoint``."""
+"""``cv2-superpoint`` and ``python -m cv2_superpoint``: the command line as a process."""
 
-from .apps.cli import main
+from __future__ import annotations
 
-main()
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C, a closed pipe or a full disk end it without a traceback."""
+    try:
+        try:
+            from .apps.cli import main as run  # takes seconds, in which Ctrl-C may come
+
+            if sys.stdout is not None:  # None where the shell closed it: `>&-`
+                # File names may hold bytes that are no text.
+                sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            run()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells say it: 128 + SIGINT
+    except OSError as error:
+        _discard_output()
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
+            sys.exit(1)
+        sys.exit(f"cv2-superpoint: {error.filename or 'standard output'}: {error.strerror}")
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, lest the interpreter fail on it once more at exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

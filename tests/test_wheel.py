@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -28,6 +30,19 @@ def names(wheel):
 
 def test_the_wheel_is_small(wheel):
     assert wheel.stat().st_size < 6_000_000
+
+
+@pytest.fixture(scope="module")
+def required(wheel, names):
+    """Names of what is installed along, by extra; "" for the package alone."""
+    (metadata,) = (name for name in names if name.endswith("/METADATA"))
+    with zipfile.ZipFile(wheel) as archive:
+        lines = email.message_from_bytes(archive.read(metadata)).get_all("Requires-Dist")
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        name, extra = re.fullmatch(r"([\w-]+).*?(?:; extra == '(\w+)')?", line).groups()
+        found.setdefault(extra or "", set()).add(name)
+    return found
 
 
 def test_top_level_is_the_package(names):
@@ -58,6 +73,18 @@ def test_the_sdist_builds_the_same_wheel(names, tmp_path, monkeypatch):
     monkeypatch.chdir(unpacked)
     with zipfile.ZipFile(tmp_path / hatchling.build.build_wheel(str(tmp_path))) as archive:
         assert sorted(archive.namelist()) == sorted(names)
+
+
+def test_the_package_alone_touches_no_opencv(required):
+    assert required[""] == {"torch", "numpy", "safetensors"}
+
+
+def test_extras_bring_opencv(required):
+    assert required["opencv"] == {"opencv-contrib-python"}
+    assert required["headless"] == {"opencv-contrib-python-headless"}
+    assert required["demo"] == {"opencv-contrib-python", "scikit-image"}
+    assert required["demo"] <= required["dev"]
+    assert required["demo"] <= required["benchmarks"]
 
 
 def test_no_gaps_are_left_in_what_people_read():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -16,12 +20,15 @@ import torch
 
 from .. import __version__
 from ..features import Features
+from ..files import write_atomically
 from ..model.network import ARCHITECTURES
 from ..model.weights import load_shipped, shipped_models
 from ..opencv.feature2d import SuperPoint
 from ..runners.choose import PRECISIONS, pick_device
-from .drawing import draw_keypoints, draw_pair, draw_tracks, stack
-from .matching import match_pair
+from .drawing import caption, draw_keypoints, draw_matches, draw_tracks, grid
+from .example import disparity_inliers, stereo_pair
+from .images import read_image, write_image
+from .matching import homography_inliers, match_pair
 from .tracking import track_keypoints
 
 Image = npt.NDArray[np.uint8]
@@ -43,8 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cv2-superpoint", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    match = commands.add_parser("match", parents=[feature], help="match two images, draw inliers")
-    match.add_argument("images", type=Path, nargs="*", metavar="A B", help="default: an example")
+    match = commands.add_parser(
+        "match", parents=[feature], help="match two images, draw right matches"
+    )
+    match.add_argument("images", type=Path, nargs="*", metavar="A B", help="default: a stereo pair")
     match.add_argument("-o", "--output", type=Path, default=Path("matches.png"))
     match.add_argument("--against", choices=_CLASSICAL, help="draw this feature's matches as well")
     match.set_defaults(run=_match)
@@ -75,76 +84,84 @@ def _create(options: argparse.Namespace) -> SuperPoint:
     )
 
 
+def _fail(message: object) -> NoReturn:
+    raise SystemExit(f"cv2-superpoint: {message}")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
 def _read(path: Path) -> Image:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if image is None:
-        raise SystemExit(f"cv2-superpoint: cannot read an image from {path}")
-    return np.asarray(image, np.uint8)
-
-
-def _write(path: Path, image: Image) -> None:
     try:
-        written = cv2.imwrite(str(path), image)
-    except cv2.error:  # an extension that no encoder knows
-        written = False
-    if not written:
-        raise SystemExit(f"cv2-superpoint: cannot write a picture to {path}")
-    print(f"wrote {path}")
+        image, whole = read_image(path)
+    except OSError as error:
+        _fail(f"cannot read an image from {path}: {_reason(error)}")
+    if not whole:
+        print(f"cv2-superpoint: warning: {path} is truncated", file=sys.stderr)
+    return image
 
 
-def example_pair() -> tuple[Image, Image]:
-    """Return a photograph, BGR, and a darker and noisier view of it from elsewhere.
-
-    The photograph is scikit-image's cup of coffee (CC0, by Rachel Michetti).
-    """
-    from skimage import data
-
-    first = cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2BGR)
-    height, width = first.shape[:2]
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    seen_at = np.array([[0.16, 0.04], [0.97, 0.2], [0.8, 0.96], [0.02, 0.76]], np.float32)
-    homography = cv2.getPerspectiveTransform(corners, seen_at * corners[2])
-    second = cv2.warpPerspective(first, homography, (width, height), flags=cv2.INTER_AREA)
-    darker = 0.55 * (second / 255.0) ** 1.6 * 255
-    noise = np.random.default_rng(0).normal(0, 3, darker.shape)
-    return first, np.clip(darker + noise, 0, 255).astype(np.uint8)
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    try:
+        write(path)
+    except OSError as error:
+        _fail(f"cannot write {path}: {_reason(error)}")
 
 
 def _match(options: argparse.Namespace) -> None:
     if len(options.images) not in (0, 2):
-        raise SystemExit("cv2-superpoint: match wants two images, or none for the example pair")
-    pair = tuple(_read(path) for path in options.images) if options.images else example_pair()
-    first, second = pair
-    features: dict[str, Any] = {"SuperPoint": _create(options)}
+        _fail("match wants two images, or none for the example pair")
+    find_inliers, truth = homography_inliers, "a homography"
+    if options.images:
+        first, second = (_read(path) for path in options.images)
+    else:
+        try:
+            first, second, disparity = stereo_pair()
+        except ImportError:
+            _fail("the example pair is scikit-image's: install it, or name two images")
+        find_inliers = partial(disparity_inliers, disparity=disparity)
+        truth = "the measured disparity"
+
+    create: dict[str, Callable[[], Any]] = {"SuperPoint": lambda: _create(options)}
     if options.against:
-        features[options.against.upper()] = _CLASSICAL[options.against](options.nfeatures)
-    pictures = []
-    for name, feature in features.items():
-        feature.detectAndCompute(first, None)  # the first call loads libraries; do not time it
-        found = match_pair(feature, first, second)
-        text = (
-            f"{name}: {found.inliers.sum()} inliers of {len(found.matches)} matches, "
-            f"{len(found.first)} and {len(found.second)} keypoints, {found.seconds * 1e3:.0f} ms"
+        create[options.against.upper()] = lambda: _CLASSICAL[options.against](options.nfeatures)
+    pictures, lines, failure = [], [], None
+    for name, make in create.items():
+        try:
+            feature = make()
+            feature.detectAndCompute(first, None)  # the first call loads libraries; untimed
+            found = match_pair(feature, first, second)
+        except cv2.error as error:
+            failure = f"{name} failed: {error}"
+            break  # what came before is still worth a picture
+        right = find_inliers(found.first, found.second)
+        lines.append(
+            f"{name}: {right.sum()} of {len(right)} matches agree with {truth}, "
+            f"{found.keypoints[0]} and {found.keypoints[1]} keypoints, "
+            f"{found.seconds * 1e3:.0f} ms"
         )
-        print(text)
-        pictures.append(draw_pair(first, second, found, text))
-    _write(options.output, stack(pictures))
+        of_right = found.first[right], found.second[right], right[right]
+        pictures.append(caption(draw_matches(first, second, *of_right), lines[-1]))
+    if pictures:
+        _write(options.output, lambda path: write_image(path, grid(pictures, 1)))
+        print(*lines, f"wrote {options.output}", sep="\n")
+    if failure:
+        _fail(failure)
 
 
 def _detect(options: argparse.Namespace) -> None:
     image = _read(options.image)
-    detector = _create(options)
-    features = detector.extract(image)
+    features = _create(options).extract(image)
     assert isinstance(features, Features)
-    print(f"{len(features)} keypoints")
-    _write(options.output, draw_keypoints(image, features.xy))
+    _write(options.output, lambda path: write_image(path, draw_keypoints(image, features.xy)))
+    written = [options.output]
     if options.save:
-        try:
-            with open(options.save, "wb") as file:
-                np.savez_compressed(file, **vars(features))
-        except OSError as error:
-            raise SystemExit(f"cv2-superpoint: cannot write {options.save}: {error}") from error
-        print(f"wrote {options.save}")
+        content = io.BytesIO()
+        np.savez_compressed(content, **vars(features))
+        _write(options.save, lambda path: write_atomically(path, content.getvalue()))
+        written.append(options.save)
+    print(f"{len(features)} keypoints", *(f"wrote {path}" for path in written), sep="\n")
 
 
 def _frames(capture: cv2.VideoCapture) -> Iterator[Image]:
@@ -155,24 +172,44 @@ def _frames(capture: cv2.VideoCapture) -> Iterator[Image]:
         yield np.asarray(frame, np.uint8)
 
 
+def _open_video(source: str) -> cv2.VideoCapture:
+    _check_video_name(source)
+    return cv2.VideoCapture(int(source) if re.fullmatch(r"\d{1,9}", source) else source)
+
+
 def _open_writer(path: Path, frame: Image, rate: float) -> cv2.VideoWriter:
     code = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), code, rate, (frame.shape[1], frame.shape[0]))
     if not writer.isOpened():
-        raise SystemExit(f"cv2-superpoint: cannot write a video to {path}")
+        _fail(f"cannot write a video to {path}")
     return writer
 
 
+def _check_video_name(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # OpenCV would crash
+        _fail(f"OpenCV cannot open a video whose name is not UTF-8: {name}")
+
+
+def _has_windows() -> bool:
+    """Tell beforehand: without a display, OpenCV's Qt aborts the process."""
+    if not cv2.currentUIFramework():  # a headless OpenCV
+        return False
+    return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
 def _track(options: argparse.Namespace) -> None:
-    source = int(options.source) if options.source.isdigit() else options.source
-    capture = cv2.VideoCapture(source)
+    if options.output is not None:
+        _check_video_name(str(options.output))
+    elif not _has_windows():
+        _fail("there is no display to open a window on; write a video with -o FILE.mp4")
+    capture = _open_video(options.source)
     rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
     writer, frames, kept = None, 0, 0
     try:
         for frame, tracks in track_keypoints(_create(options), _frames(capture)):
             picture = draw_tracks(frame, tracks)
-            frames += 1
-            kept += sum(len(track) > 1 for track in tracks)
             if options.output is None:
                 cv2.imshow("cv2-superpoint (q quits)", picture)
                 if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
@@ -180,8 +217,11 @@ def _track(options: argparse.Namespace) -> None:
             else:
                 writer = writer or _open_writer(options.output, picture, rate)
                 writer.write(picture)
+            frames += 1
+            kept += sum(len(track) > 1 for track in tracks)
     except KeyboardInterrupt:  # how one stops a camera; what was written stays
-        pass
+        if not frames:
+            raise
     finally:
         capture.release()
         if writer is not None:
@@ -189,10 +229,14 @@ def _track(options: argparse.Namespace) -> None:
         if options.output is None and frames:
             cv2.destroyAllWindows()
     if not frames:
-        raise SystemExit(f"cv2-superpoint: no frames from camera or video {options.source}")
-    print(f"{frames} frames, {kept / frames:.0f} tracked keypoints per frame")
+        _fail(f"no frames from camera or video {options.source}")
+    lines = [f"{frames} frames, {kept / frames:.0f} tracked keypoints per frame"]
     if options.output is not None:
-        print(f"wrote {options.output}")
+        whole = sum(1 for _ in _frames(cv2.VideoCapture(str(options.output))))
+        if whole < frames:  # OpenCV's writer does not tell
+            _fail(f"{options.output} is incomplete, {whole} of {frames} frames: is the disk full?")
+        lines.append(f"wrote {options.output}")
+    print(*lines, sep="\n")
 
 
 def _info(_: argparse.Namespace) -> None:
@@ -214,9 +258,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ----------
     arguments
         By default those of the process.
+
+    Raises
+    ------
+    SystemExit
+        With a message about what the user can mend.
     """
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except cv2.error as error:
-        sys.exit(f"cv2-superpoint: {error}")
+        _fail(error)

@@ -8,79 +8,106 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .matching import PairMatch
-
 Image = npt.NDArray[np.uint8]
+Points = npt.NDArray[np.floating]
 
-_GREEN, _RED, _WHITE = (80, 200, 60), (60, 60, 220), (255, 255, 255)
+GREEN, RED, WHITE = (80, 200, 60), (60, 60, 220), (255, 255, 255)
+_GROUND = 60  # grey level around pictures
+_GAP = 8  # pixels between pictures
+_SUBPIXEL = 4  # OpenCV's drawing functions take positions in units of 1 / 2**_SUBPIXEL pixel
 
 
 def _colour(image: Image) -> Image:
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+    return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image.copy()
 
 
-def _caption(image: Image, text: str) -> Image:
-    """Return the image below a bar with a line of text."""
-    scale = max(0.45, min(0.9, image.shape[1] / 1600))
-    bar = np.full((round(44 * scale), image.shape[1], 3), 30, np.uint8)
+def _fixed(points: Points) -> npt.NDArray[np.int32]:
+    return np.round(np.asarray(points) * (1 << _SUBPIXEL)).astype(np.int32)
+
+
+def circle(
+    picture: Image, point: Points, radius: int, colour: tuple[int, int, int], thickness: int
+) -> None:
+    """Draw a circle into a BGR picture, around a pixel ``(x, y)``, fractions included.
+
+    A `thickness` of -1 fills it.
+    """
+    x, y = _fixed(point)
+    place = (int(x), int(y))
+    cv2.circle(picture, place, radius << _SUBPIXEL, colour, thickness, cv2.LINE_AA, _SUBPIXEL)
+
+
+def caption(picture: Image, text: str) -> Image:
+    """Return a BGR picture below a bar with a line of text."""
+    scale = max(0.45, min(0.9, picture.shape[1] / 1600))
+    bar = np.full((round(44 * scale), picture.shape[1], 3), _GROUND, np.uint8)
     place = (round(10 * scale), round(30 * scale))
-    cv2.putText(bar, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, _WHITE, 1, cv2.LINE_AA)
-    return np.vstack([bar, image])
+    cv2.putText(bar, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, WHITE, 1, cv2.LINE_AA)
+    return np.vstack([bar, picture])
 
 
-def draw_pair(first: Image, second: Image, found: PairMatch, text: str) -> Image:
-    """Return both images side by side, with the inlier matches as green lines.
+def grid(pictures: Sequence[Image], columns: int) -> Image:
+    """Lay BGR pictures out row by row, each cell as large as the largest of them."""
+    height, width = (max(p.shape[axis] for p in pictures) for axis in (0, 1))
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    shape = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3)
+    sheet = np.full(shape, _GROUND, np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = (i // columns) * (height + _GAP), (i % columns) * (width + _GAP)
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return sheet
+
+
+def draw_matches(
+    first: Image,
+    second: Image,
+    first_points: Points,
+    second_points: Points,
+    right: npt.NDArray[np.bool_],
+) -> Image:
+    """Return two images side by side with their matches: green lines right, red ones wrong.
 
     Parameters
     ----------
     first, second
         ``(H, W)`` grey or ``(H, W, 3)`` BGR; sizes may differ.
-    found
-        What was matched.
-    text
-        Caption.
+    first_points, second_points
+        ``(M, 2)`` pixels ``(x, y)`` of each image; row i of one is matched to row i of the other.
+    right
+        ``(M,)`` bool.
 
     Returns
     -------
     ndarray
         BGR.
     """
-    picture = cv2.drawMatches(
-        _colour(first),
-        found.first,
-        _colour(second),
-        found.second,
-        found.matches,
-        None,
-        matchColor=_GREEN,
-        singlePointColor=_RED,
-        matchesMask=found.inliers.astype(int).tolist(),
-        flags=cv2.DRAW_MATCHES_FLAGS_NOT_DRAW_SINGLE_POINTS,
-    )
-    return _caption(picture, text)
+    picture = grid([_colour(first), _colour(second)], 2)
+    ends = second_points + np.array([max(first.shape[1], second.shape[1]) + _GAP, 0])
+    for i in np.argsort(right, kind="stable"):  # right ones on top
+        colour = GREEN if right[i] else RED
+        line = _fixed(first_points[i]), _fixed(ends[i])
+        cv2.line(picture, *line, colour, 1, cv2.LINE_AA, _SUBPIXEL)
+        for point in (first_points[i], ends[i]):
+            circle(picture, point, 3, colour, -1)
+    return picture
 
 
-def stack(pictures: Sequence[Image]) -> Image:
-    """Return BGR pictures one below the other, padded on the right to one width."""
-    width = max(picture.shape[1] for picture in pictures)
-    padded = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0))) for p in pictures]
-    return np.vstack(padded)
-
-
-def draw_keypoints(image: Image, xy: npt.NDArray[np.float32]) -> Image:
+def draw_keypoints(image: Image, xy: Points) -> Image:
     """Return the image in BGR with a circle at each of the ``(N, 2)`` positions, in pixels."""
-    keypoints = cv2.KeyPoint.convert(xy)
-    return cv2.drawKeypoints(_colour(image), keypoints, None, color=_GREEN)
+    picture = _colour(image)
+    for point in xy:
+        circle(picture, point, 3, GREEN, 1)
+    return picture
 
 
 def draw_tracks(frame: Image, tracks: Sequence[Sequence[tuple[float, float]]]) -> Image:
     """Return the frame in BGR with the path, in pixels, of each keypoint seen before."""
-    picture = _colour(frame).copy()
+    picture = _colour(frame)
     for track in tracks:
         if len(track) < 2:
             continue
-        path = np.round(np.array(track) * 16).astype(np.int32)
-        cv2.polylines(picture, [path], False, _GREEN, 1, cv2.LINE_AA, shift=4)
-        end = (int(path[-1, 0]), int(path[-1, 1]))
-        cv2.circle(picture, end, 2 * 16, _RED, -1, cv2.LINE_AA, shift=4)
+        path = np.array(track)
+        cv2.polylines(picture, [_fixed(path)], False, GREEN, 1, cv2.LINE_AA, _SUBPIXEL)
+        circle(picture, path[-1], 2, RED, -1)
     return picture

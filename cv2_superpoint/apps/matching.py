@@ -1,4 +1,4 @@
-"""Two images to a homography, with any feature of OpenCV's interface."""
+"""Matches between two images, with any feature of OpenCV's interface."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+Points = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class PairMatch:
@@ -17,29 +19,24 @@ class PairMatch:
 
     Attributes
     ----------
+    keypoints
+        How many each image has.
     first, second
-        Keypoints of each image.
-    matches
-        Mutual nearest neighbours, ``queryIdx`` in `first` and ``trainIdx`` in `second`.
-    inliers
-        ``(len(matches),)`` bool: those that agree with the homography.
-    homography
-        ``(3, 3)`` float64 from pixels of the first image to the second; None if there is none.
+        ``(M, 2)`` float32, pixels ``(x, y)`` of each image: row i of one is matched to row i of
+        the other.
     seconds
         Time of detection and description of both images.
     """
 
-    first: tuple[cv2.KeyPoint, ...]
-    second: tuple[cv2.KeyPoint, ...]
-    matches: tuple[cv2.DMatch, ...]
-    inliers: npt.NDArray[np.bool_]
-    homography: npt.NDArray[np.float64] | None
+    keypoints: tuple[int, int]
+    first: Points
+    second: Points
     seconds: float
 
 
 def mutual_matches(
     first: npt.NDArray[Any] | None, second: npt.NDArray[Any] | None, norm: int
-) -> tuple[cv2.DMatch, ...]:
+) -> npt.NDArray[np.intp]:
     """Return the pairs of descriptors that are each other's nearest neighbour.
 
     Parameters
@@ -51,18 +48,19 @@ def mutual_matches(
 
     Returns
     -------
-    tuple of cv2.DMatch
-        ``queryIdx`` a row of `first`, ``trainIdx`` a row of `second`.
+    ndarray
+        ``(K, 2)``: a row of `first` and a row of `second`.
     """
     if first is None or second is None or not len(first) or not len(second):
-        return ()
-    return tuple(cv2.BFMatcher(norm, crossCheck=True).match(first, second))
+        return np.empty((0, 2), np.intp)
+    matches = cv2.BFMatcher(norm, crossCheck=True).match(first, second)
+    return np.array([(m.queryIdx, m.trainIdx) for m in matches], np.intp).reshape(-1, 2)
 
 
 def match_pair(
     feature: Any, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
 ) -> PairMatch:
-    """Detect, describe and match two images, and fit a homography (RANSAC, 3 px).
+    """Detect, describe and match two images.
 
     Parameters
     ----------
@@ -70,24 +68,40 @@ def match_pair(
         A ``cv2.Feature2D``, or what behaves as one.
     first, second
         Images as `feature` takes them.
-
-    Returns
-    -------
-    PairMatch
-        Without a homography where there are fewer than four matches.
     """
     start = time.perf_counter()
     keypoints1, descriptors1 = feature.detectAndCompute(first, None)
     keypoints2, descriptors2 = feature.detectAndCompute(second, None)
     seconds = time.perf_counter() - start
-    matches = mutual_matches(descriptors1, descriptors2, feature.defaultNorm())
-    inliers, homography = np.zeros(len(matches), bool), None
-    if len(matches) >= 4:
-        source = np.array([keypoints1[m.queryIdx].pt for m in matches], np.float32)
-        target = np.array([keypoints2[m.trainIdx].pt for m in matches], np.float32)
-        homography, mask = cv2.findHomography(
-            source, target, cv2.RANSAC, 3.0, maxIters=10_000, confidence=0.9999
+    pairs = mutual_matches(descriptors1, descriptors2, feature.defaultNorm())
+    return PairMatch(
+        (len(keypoints1), len(keypoints2)),
+        _positions(keypoints1)[pairs[:, 0]],
+        _positions(keypoints2)[pairs[:, 1]],
+        seconds,
+    )
+
+
+def _positions(keypoints: Any) -> Points:
+    return np.array([point.pt for point in keypoints], np.float32).reshape(-1, 2)
+
+
+def homography_inliers(first: Points, second: Points) -> npt.NDArray[np.bool_]:
+    """Tell which matches agree with the homography that most agree with (RANSAC, 3 px).
+
+    Parameters
+    ----------
+    first, second
+        ``(M, 2)`` matched pixels ``(x, y)`` of the two images.
+
+    Returns
+    -------
+    ndarray
+        ``(M,)`` bool; all False where there is no homography.
+    """
+    mask = None
+    if len(first) >= 4:
+        _, mask = cv2.findHomography(
+            first, second, cv2.RANSAC, 3.0, maxIters=10_000, confidence=0.9999
         )
-        if homography is not None:
-            inliers = mask.ravel().astype(bool)
-    return PairMatch(keypoints1, keypoints2, matches, inliers, homography, seconds)
+    return np.zeros(len(first), bool) if mask is None else mask.ravel().astype(bool)

@@ -42,9 +42,9 @@ def track_keypoints(
     for frame in frames:
         keypoints, descriptors = feature.detectAndCompute(frame, None)
         grown: list[Track] = [[point.pt] for point in keypoints]
-        for match in mutual_matches(previous, descriptors, feature.defaultNorm()):
-            old, (x, y) = tracks[match.queryIdx], keypoints[match.trainIdx].pt
+        for i, j in mutual_matches(previous, descriptors, feature.defaultNorm()):
+            old, (x, y) = tracks[i], keypoints[j].pt
             if np.hypot(x - old[-1][0], y - old[-1][1]) <= max_jump * frame.shape[1]:
-                grown[match.trainIdx] = [*old[1 - _LONGEST :], (x, y)]
+                grown[j] = [*old[1 - _LONGEST :], (x, y)]
         tracks, previous = grown, descriptors
         yield frame, tracks

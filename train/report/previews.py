@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric import Fabric
 
+from cv2_superpoint.apps.matching import mutual_matches
 from cv2_superpoint.extract.extractor import Extractor
 from cv2_superpoint.model.network import SuperPointNet
 from cv2_superpoint.runners.eager import EagerRunner
@@ -90,14 +91,7 @@ def matches_preview(
     extractor = Extractor(network, runner, network.architecture.descriptor_dim)
     wanted = DetectionSettings(nfeatures=200, nlevels=1)
     first, second = extractor.extract(list(pixels), [None, None], wanted)
-    assert first.descriptors is not None
-    assert second.descriptors is not None
-    pairs = np.empty((0, 2), int)
-    if len(first.xy) and len(second.xy):
-        matches = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(
-            first.descriptors, second.descriptors
-        )
-        pairs = np.array([(m.queryIdx, m.trainIdx) for m in matches]).reshape(-1, 2)
+    pairs = mutual_matches(first.descriptors, second.descriptors, cv2.NORM_L2)
     at_first, at_second = first.xy[pairs[:, 0]], second.xy[pairs[:, 1]]
     between = torch.linalg.inv(to_source[1]) @ to_source[0]
     moved = transform(torch.from_numpy(at_first)[None], between[None])[0].numpy()

@@ -11,14 +11,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cv2_superpoint.apps.drawing import GREEN, caption, circle, draw_matches, grid
+
 Picture = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.floating]
-
-_GREEN, _RED, _WHITE = (80, 220, 60), (60, 60, 240), (255, 255, 255)
-_GROUND = 60  # grey level around the pictures
-_GAP = 8  # pixels between the pictures of a sheet
-_BAR = 30  # height of a caption
-_SUBPIXEL = 4  # OpenCV's drawing functions take positions in units of 1 / 2**_SUBPIXEL pixel
 
 
 def mark_points(image: Picture, points: Points, zoom: int = 3) -> Picture:
@@ -39,10 +35,9 @@ def mark_points(image: Picture, points: Points, zoom: int = 3) -> Picture:
         ``(zoom H, zoom W, 3)`` BGR.
     """
     picture = _enlarge(image, zoom)
-    for x, y in _fixed(_enlarged(points, zoom)):
-        for colour, thickness in (((0, 0, 0), 4), (_GREEN, 2)):  # an outline, for light grounds
-            place, radius = (int(x), int(y)), 5 << _SUBPIXEL
-            cv2.circle(picture, place, radius, colour, thickness, cv2.LINE_AA, _SUBPIXEL)
+    for point in _enlarged(points, zoom):
+        for colour, thickness in (((0, 0, 0), 4), (GREEN, 2)):  # an outline, for light grounds
+            circle(picture, point, 5, colour, thickness)
     return picture
 
 
@@ -54,30 +49,6 @@ def _enlarge(image: Picture, zoom: int) -> Picture:
 def _enlarged(points: Points, zoom: int) -> npt.NDArray[np.float64]:
     """Return where pixel positions lie in an enlarged image; integers are pixel centres."""
     return (np.asarray(points, np.float64).reshape(-1, 2) + 0.5) * zoom - 0.5
-
-
-def _fixed(points: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-    return np.round(points * (1 << _SUBPIXEL)).astype(np.int32)
-
-
-def _caption(picture: Picture, text: str) -> Picture:
-    bar = np.full((_BAR, picture.shape[1], 3), _GROUND, np.uint8)
-    place = (_GAP, _BAR - 10)
-    cv2.putText(bar, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, _WHITE, 1, cv2.LINE_AA)
-    return np.vstack([bar, picture])
-
-
-def grid(pictures: Sequence[Picture], columns: int) -> Picture:
-    """Lay BGR pictures out row by row, each cell as large as the largest of them."""
-    height, width = (max(p.shape[axis] for p in pictures) for axis in (0, 1))
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    shape = (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3)
-    sheet = np.full(shape, _GROUND, np.uint8)
-    for i, picture in enumerate(pictures):
-        top, left = (i // columns) * (height + _GAP), (i % columns) * (width + _GAP)
-        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return sheet
 
 
 def shapes_sheet(
@@ -93,7 +64,7 @@ def shapes_sheet(
         Enlargement.
     """
     cells = [
-        _caption(mark_points(image, points, zoom), f"{name}: {len(points)} corners")
+        caption(mark_points(image, points, zoom), f"{name}: {len(points)} corners")
         for name, row in pictures.items()
         for image, points in row
     ]
@@ -115,7 +86,7 @@ def labels_sheet(
         Layout and enlargement.
     """
     cells = [
-        _caption(mark_points(image, found, zoom), f"{len(found)} points")
+        caption(mark_points(image, found, zoom), f"{len(found)} points")
         for image, found in zip(images, points, strict=True)
     ]
     return grid(cells, columns)
@@ -137,7 +108,7 @@ def adaptation_sheet(
         Enlargement.
     """
     cells = [
-        _caption(mark_points(image, found[i], zoom), f"N_h = {copies}: {len(found[i])} points")
+        caption(mark_points(image, found[i], zoom), f"N_h = {copies}: {len(found[i])} points")
         for i, image in enumerate(images)
         for copies, found in points.items()
     ]
@@ -165,14 +136,12 @@ def matches_sheet(
     zoom
         Enlargement.
     """
-    picture = grid([_enlarge(first, zoom), _enlarge(second, zoom)], 2)
-    shift = [max(first.shape[1], second.shape[1]) * zoom + _GAP, 0]
-    starts, ends = _enlarged(first_points, zoom), _enlarged(second_points, zoom) + shift
-    for i in np.argsort(correct, kind="stable"):  # right ones on top
-        start, end = _fixed(starts[i]), _fixed(ends[i])
-        colour = _GREEN if correct[i] else _RED
-        cv2.line(picture, start, end, colour, 1, cv2.LINE_AA, _SUBPIXEL)
-        for place in (start, end):
-            cv2.circle(picture, place, 3 << _SUBPIXEL, colour, -1, cv2.LINE_AA, _SUBPIXEL)
+    picture = draw_matches(
+        _enlarge(first, zoom),
+        _enlarge(second, zoom),
+        _enlarged(first_points, zoom),
+        _enlarged(second_points, zoom),
+        correct,
+    )
     text = f"{np.count_nonzero(correct)} of {len(correct)} matches are right"
-    return _caption(picture, text)
+    return caption(picture, text)
