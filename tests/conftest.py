@@ -1,5 +1,6 @@
 """Fixtures: photographs that come with scikit-image, and a detector to share."""
 
+import os
 from typing import Any
 
 import cv2
@@ -13,8 +14,9 @@ from contract import CREATE
 from cv2_superpoint import SuperPoint, SuperPoint_create
 
 # Examples take as long as the machine is busy; the time of one says nothing.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=30)
-hypothesis.settings.load_profile("default")
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=30)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 PHOTOGRAPHS = ("astronaut", "brick", "camera", "chelsea", "coffee", "rocket")
 """Those of skimage.data that lie in its wheel."""

@@ -1,0 +1,53 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
+    """Write a file so that what was there before stays until the new content is on the disk.
+
+    The content goes to a temporary file in the same folder, which then takes the name. What is no
+    regular file, such as a pipe or a device, is written to directly. Symbolic links are followed.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    data
+        The whole content.
+
+    Raises
+    ------
+    OSError
+        With the path and the system's reason, such as a full disk.
+    """
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as stream:
+                stream.write(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+    except ValueError as error:  # a name with a null character, or one the system cannot encode
+        raise OSError(errno.EINVAL, str(error), os.fspath(path)) from error
+
+
+def _replace(target: Path, data: bytes | memoryview) -> None:
+    partial = target.with_name(f".{uuid4().hex}.partial")
+    try:
+        with open(partial, "xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            shutil.copymode(target, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
