@@ -135,14 +135,14 @@ class Parameters:
         Parameters
         ----------
         fileName
-            A YAML, XML or JSON file; or an open ``cv2.FileStorage``.
+            A YAML, XML or JSON file, with ``.gz`` compressed; or an open ``cv2.FileStorage``.
         name
             Of the node in an open storage; by default the fields go to where it stands.
 
         Raises
         ------
         cv2.error
-            If the file cannot be written.
+            If the file cannot be written; then what was there before stays.
         """
         storage.write(fileName, name, self._fields(), "write")
 
@@ -153,7 +153,7 @@ class Parameters:
         Raises
         ------
         cv2.error
-            If the file cannot be written.
+            If the file cannot be written; then what was there before stays.
         """
         storage.write(filename, None, self._fields(), "save")
 
@@ -169,17 +169,17 @@ class Parameters:
         Raises
         ------
         cv2.error
-            If there is nothing to read, or a value is out of range; then nothing changes.
+            If there is nothing to read, or a value is out of range, or one in a file is ``true``
+            or ``false``; then nothing changes.
         """
-        found = storage.read(fileName)
+        fields = {parameter.name: field for field, parameter in _PARAMETERS.items()}
+        found = storage.read(fileName, ["name", *fields])
         written_by = found.pop("name", self._NAME)
         if written_by != self._NAME:
             raise bad_argument("read", f"these are parameters of {written_by}, not {self._NAME}")
-        fields = {parameter.name: field for field, parameter in _PARAMETERS.items()}
-        known = {fields[name]: value for name, value in found.items() if name in fields}
-        if not known:
-            raise bad_argument("read", f"{fileName} holds no parameters of SuperPoint")
-        self._set("read", **known)
+        if not found:
+            raise bad_argument("read", f"{fileName!r} holds no parameters of SuperPoint")
+        self._set("read", **{fields[name]: value for name, value in found.items()})
 
     def _fields(self) -> dict[str, str | int | float]:
         """Return what is stored, by OpenCV's names."""

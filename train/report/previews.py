@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from lightning.fabric import Fabric
 
+from cv2_superpoint.apps.images import write_image
 from cv2_superpoint.apps.matching import mutual_matches
 from cv2_superpoint.extract.extractor import Extractor
 from cv2_superpoint.model.network import SuperPointNet
@@ -20,10 +21,9 @@ from cv2_superpoint.settings import DetectionSettings
 from ..data.homography import sample_homographies, transform, warp
 from ..data.images import ImageStore
 from ..data.shapes import SHAPES, draw
-from ..files import write_whole
 from ..labels.adaptation import detector_logits, pseudo_labels, read_labels
 from ..settings import Settings
-from .sheets import Picture, adaptation_sheet, labels_sheet, matches_sheet, shapes_sheet
+from .sheets import adaptation_sheet, labels_sheet, matches_sheet, shapes_sheet
 
 _COPIES = (1, 10, 100)  # the paper's N_h
 
@@ -44,13 +44,13 @@ def shapes_preview(out: Path, seed: int, size: tuple[int, int], columns: int = 4
     """
     rng = np.random.default_rng(seed)
     pictures = {name: [draw(rng, size, name) for _ in range(columns)] for name in SHAPES}
-    _write(shapes_sheet(pictures), out)
+    write_image(out, shapes_sheet(pictures))
 
 
 def labels_preview(out: Path, store: ImageStore, labels: Path) -> None:
     """Write the pseudo-labels of the first photographs to a picture."""
     points = [labelled[:, :2] for labelled in read_labels(labels)[:12]]
-    _write(labels_sheet([store[i] for i in range(len(points))], points), out)
+    write_image(out, labels_sheet([store[i] for i in range(len(points))], points))
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ def adaptation_preview(
         ]
         for copies in _COPIES
     }
-    _write(adaptation_sheet(images, points), out)
+    write_image(out, adaptation_sheet(images, points))
 
 
 def matches_preview(
@@ -96,11 +96,4 @@ def matches_preview(
     between = torch.linalg.inv(to_source[1]) @ to_source[0]
     moved = transform(torch.from_numpy(at_first)[None], between[None])[0].numpy()
     correct = np.linalg.norm(moved - at_second, axis=1) <= 3
-    _write(matches_sheet(pixels[0], pixels[1], at_first, at_second, correct), out)
-
-
-def _write(picture: Picture, path: Path) -> None:
-    encoded, data = cv2.imencode(path.suffix, picture)
-    if not encoded:
-        raise OSError(f"OpenCV cannot encode {path.name}")
-    write_whole(path, lambda stream: stream.write(data.tobytes()))
+    write_image(out, matches_sheet(pixels[0], pixels[1], at_first, at_second, correct))
