@@ -11,6 +11,7 @@ The rooms::
       metrics             keypoints, matches and a homography -> numbers; pure functions
       tables              rows -> text and CSV
       figures             the look of a method's line; saving
+      outputs             files that are written whole or not at all
       machine             what numbers depend on besides code and data
 
     accuracy/           ``python -m benchmarks hpatches``, in the order the data flows

@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..common import outputs
 from ..common.datasets import fit
 from ..common.detectors import MethodError, runs_on_gpu
 from ..common.machine import count_cores, describe_machine, has_cuda, library_versions
@@ -129,7 +130,8 @@ def run(options: argparse.Namespace) -> None:
         write_csv(options.out / "speed.csv", rows)
         rounds = [asdict(result) for result in results]
         report = {"machine": machine, "rules": RULES, "rows": rows, "rounds": rounds}
-        (options.out / "speed.json").write_text(json.dumps(report, indent=1, allow_nan=False))
+        text = json.dumps(report, indent=1, allow_nan=False)
+        outputs.write(options.out / "speed.json", text.encode())
 
 
 def list_cases(options: argparse.Namespace) -> list[Case]:

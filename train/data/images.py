@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from ..files import UserError, write_whole
+from cv2_superpoint.files import write_atomically
+
+from ..files import UserError
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +106,7 @@ def pack(sources: list[Path], out: Path, short_side: int = 256, long_side: int =
     if not names:
         raise FileNotFoundError(f"no readable pictures in {', '.join(map(str, sources))}")
     index = json.dumps({"origin": origin, "names": names, "sizes": sizes})
-    write_whole(out / "index.json", lambda stream: stream.write(index.encode()))
+    write_atomically(out / "index.json", index.encode())
 
 
 class ImageStore:

@@ -5,6 +5,7 @@ arXiv 1712.07629, section 5, equation 10. The result is written as pseudo-labels
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
+from cv2_superpoint.files import write_atomically
 from cv2_superpoint.model.decode import (
     heat_map,
     max_filter,
@@ -27,7 +29,7 @@ from cv2_superpoint.model.network import CELL, SuperPointNet
 
 from ..data.homography import HomographyRange, invert, on_device, sample_homographies, warp
 from ..data.images import ImageStore
-from ..files import UserError, write_whole
+from ..files import UserError
 from ..learn import checkpoints
 from ..settings import AdaptationSettings
 
@@ -183,12 +185,9 @@ def _write(path: Path, labels: list[npt.NDArray[np.float32]], source: str, secon
     counts = np.array([len(points) for points in labels])
     points = np.concatenate([*labels, np.zeros((0, 2), np.float32)])
     tag, time_taken = np.array(source), np.array(seconds)
-    write_whole(
-        path,
-        lambda stream: np.savez_compressed(
-            stream, points=points, counts=counts, source=tag, seconds=time_taken
-        ),
-    )
+    content = io.BytesIO()
+    np.savez_compressed(content, points=points, counts=counts, source=tag, seconds=time_taken)
+    write_atomically(path, content.getbuffer())
 
 
 def _read(path: Path, source: str) -> tuple[list[npt.NDArray[np.float32]], float]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cv2_superpoint.files import write_atomically
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 from cv2_superpoint.model.weights import load, load_shipped
 
-from ..files import UserError, write_whole
+from ..files import UserError
 
 
 def write(
@@ -48,7 +50,9 @@ def write(
         "step": step,
         "history": history,
     }
-    write_whole(path, lambda stream: torch.save(state, stream))
+    content = io.BytesIO()  # to a file, torch.save hides the system's reason of a failure
+    torch.save(state, content)
+    write_atomically(path, content.getbuffer())
 
 
 def read(path: Path) -> dict[str, Any]:

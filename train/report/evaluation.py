@@ -34,6 +34,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from cv2_superpoint.files import write_atomically
+
 from ..data.noise import add_noise
 from ..data.shapes import SHAPES, Points, draw
 from .corner_detectors import CLASSICAL, NMS_RADIUS, Detector, Scores, network_detector
@@ -290,7 +292,8 @@ def run(
         "width": size[1],
     }
     protocol |= {"epsilon": EPSILON, "nms_radius": NMS_RADIUS}
-    out.write_text(json.dumps({**protocol, "rows": [asdict(row) for row in rows]}, indent=1))
+    report = {**protocol, "rows": [asdict(row) for row in rows]}
+    write_atomically(out, json.dumps(report, indent=1).encode())
     print(
         f"Synthetic Shapes, {pictures} pictures of {size[1]}x{size[0]} per figure; correct within "
         f"{EPSILON:g} px, one point per corner; the rest at the score of best F1; false alarms "

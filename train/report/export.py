@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from cv2_superpoint.files import write_atomically
 from cv2_superpoint.model.network import ARCHITECTURES, Architecture, SuperPointNet, fold_batch_norm
 from cv2_superpoint.model.weights import Checkpoint, serialise
 
-from ..files import UserError, write_whole
+from ..files import UserError
 from ..learn import checkpoints
 from ..settings import Settings
 from . import model_card
@@ -93,4 +94,4 @@ def _name(architecture: Architecture) -> str:
 
 
 def _write(path: Path, weights: Checkpoint) -> None:
-    write_whole(path, lambda stream: stream.write(serialise(weights)))
+    write_atomically(path, serialise(weights))

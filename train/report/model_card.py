@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from cv2_superpoint.files import write_atomically
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 
 from ..files import UserError
@@ -121,7 +122,7 @@ def write(
         "## Limits",
         _LIMITS,
     ]
-    path.write_text("\n\n".join(sections) + "\n")
+    write_atomically(path, ("\n\n".join(sections) + "\n").encode())
 
 
 def _stages(out: Path) -> list[tuple[str, ...]]:

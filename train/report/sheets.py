@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cv2_superpoint.files import write_atomically
+
 from ..data.shapes import SHAPES, draw
 
 Picture = npt.NDArray[np.uint8]
@@ -193,7 +195,7 @@ def write(picture: Picture, path: Path) -> None:
     encoded, data = cv2.imencode(path.suffix, picture)
     if not encoded:
         raise OSError(f"OpenCV cannot encode {path.name}")
-    path.write_bytes(data.tobytes())
+    write_atomically(path, data.tobytes())
 
 
 def shapes_preview(out: Path, seed: int, size: tuple[int, int], columns: int = 4) -> None:
