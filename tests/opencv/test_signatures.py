@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 
-api = pytest.importorskip("mypy.api")
+import pytest
 
 from cv2_superpoint import SuperPoint, SuperPoint_create
 
@@ -19,6 +19,7 @@ def test_all_ways_to_create_show_the_same_arguments():
 
 
 def test_a_type_checker_knows_what_extract_returns(tmp_path):
+    api = pytest.importorskip("mypy.api")
     script = tmp_path / "user.py"
     script.write_text(
         textwrap.dedent("""
