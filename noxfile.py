@@ -44,7 +44,7 @@ def opencv4(session: nox.Session) -> None:
 @nox.session(python="3.10")
 def oldest(session: nox.Session) -> None:
     """Run the tests of the package with the oldest versions that it supports."""
-    session.install(".", "pytest", "pytest-benchmark", "hypothesis", "-c", ".ci/oldest.txt")
+    session.install(".[demo]", "pytest", "pytest-benchmark", "hypothesis", "-c", ".ci/oldest.txt")
     session.run("pytest", *(session.posargs or PACKAGE))
 
 

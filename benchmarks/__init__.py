@@ -12,6 +12,7 @@ The rooms::
       tables              rows -> text and CSV
       processes           workers side by side
       figures             the look of a method's line; saving
+      outputs             files that are written whole or not at all
       machine             what numbers depend on besides code and data
 
     accuracy/           ``python -m benchmarks hpatches``, in the order the data flows

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from cv2_superpoint.files import write_atomically
+
 
 class UserError(Exception):
     """Something that the user can mend; the message says what."""
@@ -30,11 +32,4 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     content = io.BytesIO()
     write(content)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_bytes(content.getbuffer())
-        partial.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, content.getbuffer())

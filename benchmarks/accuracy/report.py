@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 
+from ..common import outputs
 from ..common.tables import write_csv
 from . import gallery, plots
 from .protocol import RULES, Protocol
@@ -69,7 +70,7 @@ def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str =
     for picture in [*plotted, *drawn]:
         path = folder / picture.file
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(picture.content)
+        outputs.write(path, picture.content)
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(__package__),
@@ -88,10 +89,9 @@ def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str =
             gallery=drawn,
             comparison=comparison,
         )
-        (folder / name).write_text(text, encoding="utf-8")
-    (folder / "report.json").write_text(
-        json.dumps(to_json(results), indent=1, allow_nan=False), encoding="utf-8"
-    )
+        outputs.write(folder / name, text.encode())
+    report = json.dumps(to_json(results), indent=1, allow_nan=False)
+    outputs.write(folder / "report.json", report.encode())
     write_csv(folder / "pairs.csv", tabulate_pairs(results.pairs))
 
 

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..common import outputs
 from ..common.datasets import Image, fit
 from ..common.photographs import change_light
 
@@ -66,7 +67,6 @@ def _view(canvas: Image, corners: NDArray[np.float64]) -> tuple[Image, NDArray[n
 def _write(folder: Path, images: list[Image], homographies: list[NDArray[np.float64]]) -> None:
     folder.mkdir(parents=True)
     for number, image in enumerate(images, start=1):
-        if not cv2.imwrite(str(folder / f"{number}.png"), image):
-            raise OSError(f"cannot write {folder / f'{number}.png'}")
+        outputs.write(folder / f"{number}.png", cv2.imencode(".png", image)[1].tobytes())
     for number, homography in enumerate(homographies, start=2):
         np.savetxt(folder / f"H_1_{number}", homography)

@@ -1,8 +1,7 @@
 """Keypoints and descriptors of images: computed by a detector, or read from the cache on disk."""
 
 import hashlib
-import os
-import tempfile
+import io
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import outputs
 from .datasets import Image
 from .detectors import DetectionOnly, Detector
 
@@ -111,16 +111,12 @@ def cached(
 
 
 def save(path: Path, features: Features) -> None:
-    """Write features to a file that is whole whenever it exists, even if the process is killed."""
+    """Write features to an npz file, whose folder is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fields = {name: value for name, value in asdict(features).items() if value is not None}
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
-        try:
-            np.savez(stream, **fields)
-        except BaseException:
-            Path(stream.name).unlink()
-            raise
-    os.replace(stream.name, path)
+    content = io.BytesIO()
+    np.savez(content, **fields)
+    outputs.write(path, content.getbuffer())
 
 
 def load(path: Path) -> Features | None:

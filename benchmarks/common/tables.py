@@ -1,9 +1,12 @@
 """Rows of values as text for a terminal and as CSV."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from . import outputs
 
 
 def format_table(rows: Sequence[Mapping[str, str]], left: int = 1) -> str:
@@ -29,7 +32,8 @@ def format_table(rows: Sequence[Mapping[str, str]], left: int = 1) -> str:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows under the keys of the longest; what is None or missing becomes an empty field."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, max((list(row) for row in rows), key=len))
-        writer.writeheader()
-        writer.writerows(rows)
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, max((list(row) for row in rows), key=len))
+    writer.writeheader()
+    writer.writerows(rows)
+    outputs.write(path, content.getvalue().encode())

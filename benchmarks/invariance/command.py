@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common import outputs
 from ..common.detectors import MethodError, make_describing
 from ..common.machine import library_versions
 from ..common.options import add_methods, positive
@@ -112,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
         write_csv(options.out / f"{options.name}.csv", [asdict(s) for s in summaries])
         write_csv(options.out / f"{options.name}_pairs.csv", [asdict(r) for r in records])
         picture = plots.curves_over_steps(summaries, options.unit)
-        (options.out / f"{options.name}.png").write_bytes(picture)
+        outputs.write(options.out / f"{options.name}.png", picture)
 
 
 def format_summaries(summaries: Sequence[Summary], unit: str) -> str:

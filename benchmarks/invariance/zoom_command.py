@@ -103,8 +103,8 @@ def run(options: argparse.Namespace) -> None:
             "summary": {m: mean_share(summaries, method=m) for m in methods_of(summaries)},
             "rows": rows,
         }
-        (options.out / "zoom-rotation.json").write_text(json.dumps(report, indent=1))
-        (options.out / "zoom-rotation.png").write_bytes(plots.shares_of_close_ups(summaries))
+        outputs.write(options.out / "zoom-rotation.json", json.dumps(report, indent=1).encode())
+        outputs.write(options.out / "zoom-rotation.png", plots.shares_of_close_ups(summaries))
 
 
 def methods_of(summaries: Sequence[ZoomSummary]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ..common import outputs
 from ..common.datasets import fit
 from ..common.detectors import MethodError, is_ours
 from ..common.machine import count_cores, describe_machine, has_cuda, library_versions
@@ -129,7 +130,8 @@ def run(options: argparse.Namespace) -> None:
             "rows": rows,
             "rounds": [asdict(result) for result in results],
         }
-        (options.out / "speed.json").write_text(json.dumps(report, indent=1, allow_nan=False))
+        text = json.dumps(report, indent=1, allow_nan=False)
+        outputs.write(options.out / "speed.json", text.encode())
 
 
 def list_cases(options: argparse.Namespace) -> list[Case]:

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     for title, found in panels.items():
         for point in found:
             print(f"{title}: {point.method} {point.accuracy:.3f}, {point.milliseconds:.1f} ms")
-    options.out.write_bytes(accuracy_over_time(panels, conditions))
+    outputs.write(options.out, accuracy_over_time(panels, conditions))
 
 
 def read_reports(paths: Sequence[Path]) -> dict[str, Json]:

@@ -81,4 +81,8 @@ def _infer_architecture(tensors: StateDict, norm: Norm, eps: float, path: Path) 
     if flat:
         raise ValueError(f"{path} holds no convolution as {', '.join(flat)}")
     sizes = [len(tensors[key]) for key in keys]
-    return Architecture((sizes[0], sizes[1], sizes[2], sizes[3]), sizes[4], sizes[5], norm, eps)
+    fields = {"head_width": sizes[4], "descriptor_dim": sizes[5], "norm": norm, "norm_eps": eps}
+    try:
+        return Architecture.from_dict({"widths": sizes[:4], **fields})
+    except ValueError as error:
+        raise ValueError(f"{path} has impossible shapes: {error}") from error

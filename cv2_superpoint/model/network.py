@@ -81,7 +81,8 @@ class Architecture:
             raise ValueError(f"norm must be none, before or after, not {architecture.norm!r}")
         if type(architecture.norm_eps) is not float or not 0 < architecture.norm_eps < 1:
             raise ValueError(f"norm_eps must be between 0 and 1, not {architecture.norm_eps!r}")
-        if architecture.stem_stride not in (1, 2) or architecture.detail_stages not in range(4):
+        stride, stages = architecture.stem_stride, architecture.detail_stages
+        if not (type(stride) is type(stages) is int and stride in (1, 2) and stages in range(4)):
             raise ValueError(f"stem_stride must be 1 or 2 and detail_stages 0 to 3, not {fields}")
         return architecture
 

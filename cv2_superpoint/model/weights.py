@@ -1,19 +1,22 @@
 """Weights: those that ship, those of a file, and those of other people's layouts.
 
 Our own files are safetensors whose header holds, as JSON, the architecture, the training run and
-the metrics. Nothing in a file is ever executed.
+the metrics, and a checksum. Nothing in a file is ever executed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .layouts import StateDict, translate
@@ -23,6 +26,15 @@ FOLDER = Path(__file__).parents[1] / "weights"
 
 DEFAULT_MODEL = "superpoint-lite"
 """The most accurate of the weights that ship."""
+
+_CHECKSUM = "sha256"
+"""Of our own files, in the header; those of before it have none."""
+
+_MOST_BYTES = 1 << 30
+"""Of a file; the paper's network takes 5 MB."""
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
+"""Of weights; int64 is for the counters of batch normalisation."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +84,35 @@ def load(path: str | Path) -> Checkpoint:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged, of an unknown layout, incomplete, or would have to be executed.
+        If it is damaged, of an unknown layout, incomplete, would have to be executed, or makes a
+        network whose output is not finite or whose descriptors are zero.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such file of weights: {path}")
-    with open(path, "rb") as stream:
-        start = stream.read(9)
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{path} is too large to hold a SuperPoint network")
+    data = path.read_bytes()  # not mapped into memory: a file that changes must not change us
     # Safetensors begin with the length of their JSON header; a zip archive (or, before PyTorch
     # 1.6, a bare pickle) is torch.save's.
-    if start[8:] != b"{" and (start[:2] == b"PK" or start[:1] == b"\x80"):
-        return Checkpoint(_fill(*translate(_read_torch(path), path), path))
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            header = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is damaged, or no file of weights: {error}") from error
-    return from_tensors(tensors, header, path)
+    if data[8:9] != b"{" and (data[:2] == b"PK" or data[:1] == b"\x80"):
+        return from_tensors(_read_torch(data, path), {}, path)
+    return from_tensors(*_read_safetensors(data, path), path)
 
 
 def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Checkpoint:
-    """Build a network from the contents of a safetensors file."""
+    """Build a network from the tensors of a file and, if it is ours, its header.
+
+    Raises
+    ------
+    ValueError
+        If they are damaged, do not fit together, or make a network that does not work.
+    """
+    strange = [key for key, tensor in tensors.items() if not _is_plain(tensor)]
+    if strange:
+        raise ValueError(f"{path} holds no plain array of real numbers as {', '.join(strange)}")
+    if _CHECKSUM in header and header[_CHECKSUM] != _checksum(tensors, header):
+        raise ValueError(f"{path} is damaged: its content is not that of its checksum")
     if "architecture" not in header:
         return Checkpoint(_fill(*translate(tensors, path), path))
     try:
@@ -108,28 +127,73 @@ def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Chec
     return Checkpoint(_fill(architecture, tensors, path), metadata)
 
 
-def serialise(checkpoint: Checkpoint) -> bytes:
-    """Return the bytes of our safetensors file of a network."""
+def serialise(checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> bytes:
+    """Return the bytes of our safetensors file of a network.
+
+    Parameters
+    ----------
+    checkpoint
+        The network and its metadata.
+    dtype
+        To store the weights in; ``torch.float16`` halves the file. They are loaded as float32.
+    """
     network = checkpoint.network
     header = {
         "format": "pt",
         "architecture": json.dumps(network.architecture.to_dict()),
         **{key: json.dumps(value) for key, value in checkpoint.metadata.items()},
     }
-    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    tensors = {
+        key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
+        for key, value in network.state_dict().items()
+    }
+    header[_CHECKSUM] = _checksum(tensors, header)
     return safetensors.torch.save(tensors, header)
 
 
 def deserialise(data: bytes) -> Checkpoint:
     """Rebuild from :func:`serialise`."""
-    header_length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
-    return from_tensors(safetensors.torch.load(data), header, Path("<bytes>"))
+    path = Path("<bytes>")
+    return from_tensors(*_read_safetensors(data, path), path)
 
 
-def _read_torch(path: Path) -> StateDict:
+def _checksum(tensors: StateDict, header: dict[str, str]) -> str:
+    """Return the SHA-256 of all that a file says, in whatever order it does."""
+    digest = hashlib.sha256()
+    for key, value in sorted(header.items()):
+        if key != _CHECKSUM:
+            digest.update(f"{key}={value}\n".encode())
+    for key, tensor in sorted(tensors.items()):
+        digest.update(f"{key}: {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Tell whether a tensor is an array of real numbers, each of them in the file."""
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_nested:
+        return False
+    return tensor.dtype in _DTYPES and tensor.nbytes <= tensor.untyped_storage().nbytes()
+
+
+def _read_safetensors(data: bytes, path: Path) -> tuple[StateDict, dict[str, str]]:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = safetensors.torch.load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")].decode())
+    except Exception as error:  # types unknown to PyTorch raise more than SafetensorError
+        raise ValueError(f"{path} is damaged, or no file of weights: {error}") from error
+    return tensors, header.get("__metadata__") or {}
+
+
+def _read_torch(data: bytes, path: Path) -> StateDict:
+    try:
+        if data[:2] == b"PK":
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                unpacked = sum(entry.file_size for entry in archive.infolist())
+            # torch.save does not compress, and trained weights shrink by a tenth at best.
+            if unpacked > 2 * len(data):
+                raise ValueError(f"its {unpacked} bytes are compressed too far for weights")
+        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # there is nothing that damaged pickles do not raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
@@ -146,9 +210,6 @@ def _read_torch(path: Path) -> StateDict:
 
 
 def _fill(architecture: Architecture, tensors: StateDict, path: Path) -> SuperPointNet:
-    wrong = [k for k, v in tensors.items() if v.is_complex() or v.is_quantized]
-    if wrong:
-        raise ValueError(f"{path} holds values that are not real numbers, in {', '.join(wrong)}")
     with torch.device("meta"):  # nothing is allocated, or drawn at random, before shapes fit
         network = SuperPointNet(architecture).eval()
     tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
@@ -160,4 +221,17 @@ def _fill(architecture: Architecture, tensors: StateDict, path: Path) -> SuperPo
     broken = [k for k, v in network.state_dict().items() if not v.isfinite().all()]
     if broken:
         raise ValueError(f"{path} holds values that are not finite, in {', '.join(broken)}")
+    _try_out(network, path)
     return network
+
+
+@torch.inference_mode()
+def _try_out(network: SuperPointNet, path: Path) -> None:
+    """Run a network once, on noise: values may all be finite, and useless."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, 1, 32, 32, generator=generator, device="cpu", dtype=torch.float32)
+    with torch.autocast("cpu", enabled=False):
+        logits, descriptors = network(noise)
+    norms = F.normalize(descriptors, dim=1).norm(dim=1)
+    if not (logits.isfinite().all() and (norms - 1).abs().max() < 1e-3):  # also false for NaN
+        raise ValueError(f"{path} makes keypoints that are not finite, or descriptors of zero")

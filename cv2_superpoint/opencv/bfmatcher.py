@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .. import nearest
-from ..nearest import Array, Pairs, is_tensor, to_host
+from . import nearest
+from .nearest import Array, Pairs, is_tensor, to_host
 
 Matches = tuple[cv2.DMatch, ...]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ from .parameters import Parameters
 if TYPE_CHECKING:  # in the standard library from Python 3.11
     from typing_extensions import Self
 
+P = ParamSpec("P")
 Image: TypeAlias = "npt.NDArray[np.uint8] | cv2.UMat"
 
 
@@ -461,4 +463,15 @@ def _restore(cls: type[SuperPoint], source: _Source, settings: DetectionSettings
     return restored
 
 
-SuperPoint_create = SuperPoint.create
+def _as_function(method: Callable[P, SuperPoint], name: str) -> Callable[P, SuperPoint]:
+    """Return a method as a function of its own name, with the same signature."""
+
+    @functools.wraps(method)
+    def create(*args: P.args, **kwargs: P.kwargs) -> SuperPoint:
+        return method(*args, **kwargs)
+
+    create.__name__ = create.__qualname__ = name
+    return create
+
+
+SuperPoint_create = _as_function(SuperPoint.create, "SuperPoint_create")

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
 import pickle
+import re
 import struct
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +18,12 @@ import pytest
 import safetensors.torch
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cv2_superpoint import SuperPoint_create
 from cv2_superpoint.model import weights as checkpoint
-from cv2_superpoint.model.network import Architecture, SuperPointNet
+from cv2_superpoint.model.network import ARCHITECTURES, Architecture, SuperPointNet
 from cv2_superpoint.model.weights import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings(
@@ -41,6 +46,9 @@ def small(**changes: Any) -> Checkpoint:
 def randomise(norm: torch.nn.BatchNorm2d) -> None:
     for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
         torch.nn.init.uniform_(tensor, 0.5, 1.5)
+
+
+SMALL_NETWORK = small()
 
 
 @pytest.fixture
@@ -78,6 +86,58 @@ def test_round_trip(norm, tmp_path):
     assert_equal(checkpoint.load(path), wanted)
     assert_equal(checkpoint.load(str(path)), wanted)
     assert_equal(checkpoint.deserialise(checkpoint.serialise(checkpoint.load(path))), wanted)
+
+
+@pytest.mark.parametrize(("model", "megabytes"), [("superpoint", 4), ("superpoint-lite", 0.6)])
+def test_half_precision_halves_the_file(model, megabytes, tmp_path):
+    torch.manual_seed(0)
+    wanted = Checkpoint(SuperPointNet(ARCHITECTURES[model]).eval(), {"training": {"steps": 3}})
+    data = checkpoint.serialise(wanted, torch.float16)
+    assert len(data) < 1e6 * megabytes
+    path = tmp_path / "half.safetensors"
+    path.write_bytes(data)
+    loaded = checkpoint.load(path)
+    assert loaded.metadata == wanted.metadata
+    for got, true in zip(outputs(loaded.network), outputs(wanted.network), strict=True):
+        assert got.dtype == torch.float32
+        np.testing.assert_allclose(got, true, atol=1e-3)
+
+
+def test_half_precision_keeps_the_counters_of_batch_normalisation():
+    network = small(norm="before").network
+    network.get_submodule("encoder.0.0.norm").num_batches_tracked += 100_001
+    data = checkpoint.serialise(Checkpoint(network), torch.float16)
+    loaded = checkpoint.deserialise(data).network
+    assert int(loaded.get_submodule("encoder.0.0.norm").num_batches_tracked) == 100_001
+
+
+def read_ours(path: Path) -> tuple[State, dict[str, str]]:
+    with safetensors.safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+
+
+def test_files_without_a_checksum_load(ours):
+    wanted = checkpoint.load(ours)
+    state, header = read_ours(ours)
+    del header["sha256"]
+    ours.write_bytes(safetensors.torch.save(state, header))
+    assert_equal(checkpoint.load(ours), wanted)
+
+
+def test_a_file_that_changes_changes_no_network(ours):
+    network = checkpoint.load(ours).network
+    before = outputs(network)
+    with open(ours, "r+b") as stream:
+        stream.write(bytes(ours.stat().st_size))
+    assert all(map(torch.equal, outputs(network), before))
+    with open(ours, "wb"):  # a map of the file would end here with a signal
+        pass
+    assert all(map(torch.equal, outputs(network), before))
+
+
+def test_what_ships_has_a_checksum():
+    for path in checkpoint.FOLDER.glob("*.safetensors"):
+        assert "sha256" in read_ours(path)[1]
 
 
 @pytest.mark.parametrize("start", [b"\x80", b"PK"])
@@ -310,23 +370,92 @@ def test_truncated_files(wrapping, share, tmp_path):
     assert_refused(path)
 
 
-@pytest.mark.parametrize("wrapping", ["torch.save", "torch.save before 1.6", "ours"])
-def test_damaged_files_raise_nothing_else(wrapping, tmp_path):
-    whole, path = tmp_path / "whole", tmp_path / "weights.pth"
-    if wrapping == "ours":
-        whole.write_bytes(checkpoint.serialise(small()))
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_noticed(place, bit, tmp_path_factory):
+    data = bytearray(checkpoint.serialise(SMALL_NETWORK))
+    start = 8 + int.from_bytes(data[:8], "little")
+    data[start + place % (len(data) - start)] ^= 1 << bit
+    path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged"):
+        checkpoint.load(path)
+    with pytest.raises(cv2.error, match="damaged"):
+        SuperPoint_create(weights=path)
+
+
+@pytest.mark.parametrize(("old", "new"), [('"steps": 3', '"steps": 4'), ("1e-05", "2e-05")])
+def test_a_changed_header_is_noticed(old, new, ours):
+    data = ours.read_bytes()
+    changed = data.replace(old.replace('"', '\\"').encode(), new.replace('"', '\\"').encode())
+    assert changed != data
+    ours.write_bytes(changed)
+    assert_refused(ours, "damaged")
+
+
+PIECES = [
+    b"\0",
+    b"\xff",
+    b"{",
+    b"}",
+    b'"',
+    b".",
+    b"(",
+    b"R",
+    b"cos\nsystem\n",
+    b"cbuiltins\nexec\n",
+]
+PIECES += [
+    b"F32",
+    b"F64",
+    b"F16",
+    b"BF16",
+    b"F8_E4M3",
+    b"F4",
+    b"I8",
+    b"U64",
+    b"C64",
+    b"BOOL",
+    b"F6_E3M2",
+]
+
+
+@given(
+    kind=st.sampled_from(["torch.save", "torch.save before 1.6", "safetensors", "ours"]),
+    damage=st.lists(
+        st.tuples(
+            st.floats(0, 1), st.integers(0, 4), st.sampled_from(PIECES) | st.binary(max_size=4)
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_damaged_files_raise_nothing_else(kind, damage, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    if kind == "ours":
+        data = bytearray(checkpoint.serialise(SMALL_NETWORK))
     else:
-        state = {"conv1a.weight": torch.zeros(4, 1, 3, 3), "other": torch.ones(5)}
-        WRAPPINGS[wrapping](state, whole)
-    data = np.frombuffer(whole.read_bytes(), np.uint8)
-    random = np.random.default_rng(9)
-    for _ in range(150):
-        damaged = data.copy()
-        where = random.integers(0, min(len(data), 2000), 3)
-        damaged[where] = random.integers(0, 256, 3)
-        path.write_bytes(damaged.tobytes())
-        with contextlib.suppress(ValueError):
-            checkpoint.load(path)
+        WRAPPINGS[kind]({"conv1a.weight": torch.zeros(4, 1, 3, 3), "other": torch.ones(5)}, path)
+        data = bytearray(path.read_bytes())
+    for share, removed, inserted in damage:
+        where = int(share**2 * min(len(data), 4000))  # rather in the header
+        data[where : where + removed] = inserted
+    path.write_bytes(data)
+    with contextlib.suppress(cv2.error):
+        SuperPoint_create(weights=path)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["BOOL", "F4", "F6_E2M3", "F8_E5M2", "F8_E4M3", "F8_E8M0", "U8", "I16", "U32", "U64", "C64"],
+)
+def test_types_that_are_no_weights(dtype, tmp_path):
+    bits = {"F4": 4, "F6": 6, "BO": 8}.get(dtype[:2]) or int(re.findall(r"\d+", dtype)[0])
+    size = 64 * 9 * bits // 8
+    header = {"conv1a.weight": {"dtype": dtype, "shape": [64, 1, 3, 3], "data_offsets": [0, size]}}
+    text = json.dumps(header).encode()
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(size))
+    assert_refused(path)
 
 
 class Bomb:
@@ -379,8 +508,21 @@ BAD_STATES: dict[str, tuple[Callable[[State], Any], str | None]] = {
     "infinity": (change("conv2b.bias", torch.full((64,), -torch.inf)), "finite"),
     "overflow": (change("conv2b.bias", torch.full((64,), 1e300, dtype=torch.float64)), "finite"),
     "integers": (change("conv2b.weight", torch.zeros(64, 64, 3, 3, dtype=torch.int8)), None),
-    "complex": (change("conv2b.bias", torch.zeros(64, dtype=torch.complex64)), None),
+    "complex": (change("conv2b.bias", torch.zeros(64, dtype=torch.complex64)), "conv2b.bias"),
+    "no descriptor": (
+        lambda state: state.update(
+            {"convDb.weight": torch.zeros(0, 256, 1, 1), "convDb.bias": torch.zeros(0)}
+        ),
+        None,
+    ),
+    "times 1e10": (lambda state: scale(state, 1e10), "finite"),
+    "times 1e-30": (lambda state: scale(state, 1e-30), "zero"),
+    "times 0": (lambda state: scale(state, 0), "zero"),
 }
+
+
+def scale(state: State, factor: float) -> None:
+    state.update({key: value * factor for key, value in state.items()})
 
 
 @pytest.mark.parametrize("case", BAD_STATES)
@@ -395,6 +537,62 @@ def test_wrong_states(case, write, tmp_path):
     except KeyError:
         pytest.skip("this safetensors cannot write complex numbers")
     assert_refused(path, match)
+
+
+EMPTY = torch.zeros(64)
+STRANGE = {
+    "sparse": lambda: EMPTY.to_sparse(),
+    "compressed sparse": lambda: torch.zeros(8, 8).to_sparse_csr(),
+    "meta": lambda: EMPTY.to("meta"),
+    "nested": lambda: torch.nested.nested_tensor([EMPTY, EMPTY]),
+    "quantised": lambda: torch.quantize_per_tensor(EMPTY, 1.0, 0, torch.quint8),
+    "of no memory": lambda: torch.zeros(()).expand(1 << 40),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("key", ["conv1a.weight", "conv1a.bias"])
+@pytest.mark.parametrize("case", STRANGE)
+def test_tensors_that_are_no_arrays(case, key, tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({**random_state(MAGIC_LEAP, False), key: STRANGE[case]()}, path)
+    assert_refused(path, key)
+
+
+def test_parameters_are_tensors_too(tmp_path):
+    state = random_state(MAGIC_LEAP, False)
+    path = tmp_path / "weights.pth"
+    torch.save({key: torch.nn.Parameter(value) for key, value in state.items()}, path)
+    assert checkpoint.load(path).network.architecture == Architecture()
+
+
+def test_zip_bombs_are_not_unpacked(tmp_path, monkeypatch):
+    plain, path = tmp_path / "plain.pth", tmp_path / "bomb.pth"
+    torch.save({"conv1a.weight": torch.zeros(1 << 20)}, plain)
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for entry in source.namelist():
+            bomb.writestr(entry, source.read(entry))
+    assert path.stat().st_size < 20_000
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    assert_refused(path, "compressed")
+
+
+def test_files_that_are_too_large_are_not_read(ours, monkeypatch):
+    os.truncate(ours, 1 << 31)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("it was read"))
+    assert_refused(ours, "too large")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are not bytes here")
+@pytest.mark.parametrize("wrapping", ["torch.save", "torch.save before 1.6", "safetensors"])
+def test_names_that_are_not_utf8(wrapping, tmp_path):
+    plain = tmp_path / "plain"
+    WRAPPINGS[wrapping](random_state(MAGIC_LEAP, False), plain)
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    plain.rename(path)
+    assert SuperPoint_create(weights=path).descriptorSize() == 256
+    with pytest.raises(cv2.error, match="no such file"):
+        SuperPoint_create(weights=f"{path}\0")
 
 
 @pytest.mark.parametrize(
@@ -444,6 +642,11 @@ WELL = SMALL.to_dict()
         json.dumps({**WELL, "norm": "sideways"}),
         json.dumps({**WELL, "norm": None}),
         json.dumps({**WELL, "norm_eps": "much"}),
+        json.dumps({**WELL, "stem_stride": 2.0}),
+        json.dumps({**WELL, "stem_stride": True}),
+        json.dumps({**WELL, "stem_stride": None}),
+        json.dumps({**WELL, "detail_stages": 0.0}),
+        json.dumps({**WELL, "detail_stages": [0]}),
         json.dumps({**WELL, "norm_eps": None}),
         json.dumps({**WELL, "norm_eps": float("nan")}),
         "[" * 100_000,

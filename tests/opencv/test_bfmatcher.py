@@ -18,7 +18,8 @@ import pytest
 import torch
 
 import cv2_superpoint
-from cv2_superpoint import BFMatcher, BFMatcher_create, nearest
+from cv2_superpoint import BFMatcher, BFMatcher_create
+from cv2_superpoint.opencv import nearest
 
 RANDOM = np.random.default_rng(0)
 Q = RANDOM.normal(size=(50, 8)).astype(np.float32)

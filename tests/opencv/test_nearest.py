@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cv2_superpoint import nearest as module
-from cv2_superpoint.nearest import Pairs, TooManyError, mutual, nearest, within
+from cv2_superpoint.opencv import nearest as module
+from cv2_superpoint.opencv.nearest import Pairs, TooManyError, mutual, nearest, within
 
 NORMS = (cv2.NORM_L2, cv2.NORM_L2SQR)
 
