@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C, a closed pipe or a full disk end it without a traceback."""
+    """Run the command line; Ctrl-C, a closed pipe and a full disk end it without a traceback."""
     try:
         try:
             from .apps.cli import main as run  # takes seconds, in which Ctrl-C may come

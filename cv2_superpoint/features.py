@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Keypoints of one image, the strongest first, and their descriptors.
+    """Keypoints of one image, strongest first, and their descriptors.
 
     Attributes
     ----------
     xy
         ``(N, 2)`` float32, pixels of the image, integer at pixel centres.
     score
-        ``(N,)`` float32, sum of the heat within a pixel of the point
+        ``(N,)`` float32, sum of the heat in the 3x3 pixels around the point
         (:func:`~cv2_superpoint.model.decode.point_scores`).
     size
         ``(N,)`` float32, diameter in pixels of the image: 8 times the scale of the level.
@@ -26,7 +26,7 @@ class Features:
     octave
         ``(N,)`` int32, level of the image pyramid.
     descriptors
-        ``(N, D)`` float32 of unit L2 norm, C-contiguous; None if only detected.
+        ``(N, D)`` float32 of unit L2 norm, C-contiguous; None if they were not asked for.
     """
 
     xy: npt.NDArray[np.float32]

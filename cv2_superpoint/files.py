@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from uuid import uuid4
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
-    """Write a file so that what was there before stays until the new content is on the disk.
+    """Write a file atomically: the old content stays until the new one is on the disk.
 
-    The content goes to a temporary file in the same folder, which then takes the name. What is no
+    The new content goes to a temporary file in the same folder, which is then renamed. What is not a
     regular file, such as a pipe or a device, is written to directly. Symbolic links are followed.
 
     Parameters
     ----------
     path
-        Where to.
+        File to write.
     data
         The whole content.
 
     Raises
     ------
     OSError
-        With the path and the system's reason, such as a full disk.
+        If the file cannot be written, with its path and the system's reason, such as a full disk.
     """
     try:
         if os.path.exists(path) and not os.path.isfile(path):

@@ -1,4 +1,4 @@
-"""What a caller asked for, as plain data."""
+"""The parameters of detection, as plain data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class DetectionSettings:
         At most this many, the strongest; 0 or less: all.
     scale_factor, nlevels, first_level
         The image pyramid: level i is ``scale_factor ** (i - first_level)`` times smaller than the
-        image; the levels before `first_level` are enlarged.
+        image; levels before `first_level` are enlarged.
     edge_threshold
         Width in pixels (of each level) of the border without keypoints.
     score_threshold
-        Only points with a higher score count.
+        Only points with a higher score are kept.
     nms_radius
-        One keypoint within so many pixels (of each level), in both x and y.
+        Only the strongest keypoint within this many pixels (of each level), in both x and y.
     """
 
     nfeatures: int = 500

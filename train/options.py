@@ -94,12 +94,14 @@ def _parser(preset: str) -> ArgumentParser:
     parser.add_argument(
         "stage",
         choices=(*STAGES, "all", *APART),
-        help="what to do; all: those before it, one after the other; widen: --init into the wider "
-        "--model; shapes: a sheet of Synthetic Shapes; "
-        "evaluate: the detectors of --init and the checkpoints on them",
+        help="what to run. all: every stage listed before it, in order; widen: copy --init into "
+        "the wider --model; shapes: draw a sheet of Synthetic Shapes; "
+        "evaluate: compare the detectors of --init and of the checkpoints on Synthetic Shapes",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")
-    parser.add_argument("--images", type=Path, nargs="+", default=[], help="folders and tars")
+    parser.add_argument(
+        "--images", type=Path, nargs="+", default=[], help="folders and tars of photographs"
+    )
     parser.add_argument(
         "--large",
         type=Path,
@@ -108,31 +110,36 @@ def _parser(preset: str) -> ArgumentParser:
         help="folders and tars of large photographs, for --joint.large_share",
     )
     parser.add_argument(
-        "--round", type=int, default=1, help="of adapt or retrain, from 1; all: every round"
+        "--round",
+        type=int,
+        default=1,
+        help="round of adapt or retrain, from 1; all runs every round",
     )
     parser.add_argument(
-        "--init", help="fine-tune: shipped, a file of weights, or a checkpoint (.ckpt)"
+        "--init", help="what to fine-tune: shipped, a file of weights, or a checkpoint (.ckpt)"
     )
     parser.add_argument(
         "--average",
         action="store_true",
-        help="fine-tuning: export the mean of the weights trained and those of --init",
+        help="when fine-tuning, export the mean of the trained weights and those of --init",
     )
     parser.add_argument(
         "--minutes",
         type=float,
         default=float("inf"),
-        help="stop after so many, with status 75 if work is left; the same command resumes it",
+        help="stop after this many, with status 75 if work is left; the same command resumes",
     )
     parser.add_argument(
         "--sequences",
         type=Path,
-        help="folder in HPatches' format, on which export measures, for the model card",
+        help="folder in HPatches' format, on which export measures accuracy for the model card",
     )
     parser.add_argument(
-        "--manifest", type=Path, help="CSV with the licence_note of each image, for the model card"
+        "--manifest", type=Path, help="CSV with a licence_note per image, for the model card"
     )
     names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    parser.add_argument("--preset", choices=names, default=preset, help="a file of values")
+    parser.add_argument(
+        "--preset", choices=names, default=preset, help="which settings to start from"
+    )
     parser.add_class_arguments(Settings)
     return parser

@@ -42,34 +42,44 @@ _CLASSICAL: dict[str, Callable[[int], Any]] = {
 def _parser() -> argparse.ArgumentParser:
     feature = argparse.ArgumentParser(add_help=False)
     feature.add_argument("-n", "--nfeatures", type=int, default=1000, help="keypoints per image")
-    feature.add_argument("--model", choices=ARCHITECTURES, help="which of the weights that ship")
-    feature.add_argument("--weights", type=Path, help="a file of weights instead")
-    feature.add_argument("--device", help="such as cpu or cuda:0; by default the fastest there is")
-    feature.add_argument("--precision", choices=PRECISIONS, default="auto")
+    feature.add_argument(
+        "--model", choices=ARCHITECTURES, help="network whose shipped weights to use"
+    )
+    feature.add_argument("--weights", type=Path, help="file of weights to use instead")
+    feature.add_argument("--device", help="such as cpu or cuda:0; default: CUDA, else the CPU")
+    feature.add_argument("--precision", choices=PRECISIONS, default="auto", help="arithmetic")
 
     parser = argparse.ArgumentParser(prog="cv2-superpoint", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
     match = commands.add_parser(
-        "match", parents=[feature], help="match two images, draw right matches"
+        "match", parents=[feature], help="match two images and draw the correct matches"
     )
-    match.add_argument("images", type=Path, nargs="*", metavar="A B", help="default: a stereo pair")
+    match.add_argument(
+        "images", type=Path, nargs="*", metavar="A B", help="default: a bundled stereo pair"
+    )
     match.add_argument("-o", "--output", type=Path, default=Path("matches.png"))
-    match.add_argument("--against", choices=_CLASSICAL, help="draw this feature's matches as well")
+    match.add_argument(
+        "--against", choices=_CLASSICAL, help="also draw the matches of this feature"
+    )
     match.set_defaults(run=_match)
 
-    detect = commands.add_parser("detect", parents=[feature], help="draw keypoints of an image")
+    detect = commands.add_parser("detect", parents=[feature], help="draw the keypoints of an image")
     detect.add_argument("image", type=Path)
     detect.add_argument("-o", "--output", type=Path, default=Path("keypoints.png"))
-    detect.add_argument("--save", type=Path, help="write the features to this .npz as well")
+    detect.add_argument("--save", type=Path, help="also write the features to this .npz")
     detect.set_defaults(run=_detect)
 
-    track = commands.add_parser("track", parents=[feature], help="draw tracks in a video")
-    track.add_argument("--source", default="0", help="a camera's number, or a video file")
-    track.add_argument("-o", "--output", type=Path, help="a video file; by default a window")
+    track = commands.add_parser(
+        "track", parents=[feature], help="draw tracks of keypoints in a video"
+    )
+    track.add_argument("--source", default="0", help="camera number, or video file")
+    track.add_argument(
+        "-o", "--output", type=Path, help="video file to write; default: show a window"
+    )
     track.set_defaults(run=_track)
 
-    info = commands.add_parser("info", help="versions, device, weights and their metrics")
+    info = commands.add_parser("info", help="show versions, device, weights and their metrics")
     info.set_defaults(run=_info)
     return parser
 
@@ -111,7 +121,7 @@ def _write(path: Path, write: Callable[[Path], object]) -> None:
 
 def _match(options: argparse.Namespace) -> None:
     if len(options.images) not in (0, 2):
-        _fail("match wants two images, or none for the example pair")
+        _fail("match takes two images, or none for the example pair")
     find_inliers, truth = homography_inliers, "a homography"
     if options.images:
         first, second = (_read(path) for path in options.images)
@@ -119,7 +129,7 @@ def _match(options: argparse.Namespace) -> None:
         try:
             first, second, disparity = stereo_pair()
         except ImportError:
-            _fail("the example pair is scikit-image's: install it, or name two images")
+            _fail("the example pair comes with scikit-image: install it, or name two images")
         find_inliers = partial(disparity_inliers, disparity=disparity)
         truth = "the measured disparity"
 
@@ -262,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        With a message about what the user can mend.
+        With a message about what the user can fix.
     """
     options = _parser().parse_args(arguments)
     try:

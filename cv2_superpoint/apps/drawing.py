@@ -38,7 +38,7 @@ def circle(
 
 
 def caption(picture: Image, text: str) -> Image:
-    """Return a BGR picture below a bar with a line of text."""
+    """Return a BGR picture with a line of text in a bar above it."""
     scale = max(0.45, min(0.9, picture.shape[1] / 1600))
     bar = np.full((round(44 * scale), picture.shape[1], 3), _GROUND, np.uint8)
     place = (round(10 * scale), round(30 * scale))
@@ -66,7 +66,7 @@ def draw_matches(
     second_points: Points,
     right: npt.NDArray[np.bool_],
 ) -> Image:
-    """Return two images side by side with their matches: green lines right, red ones wrong.
+    """Return two images side by side with their matches, correct ones green and wrong ones red.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def draw_matches(
     first_points, second_points
         ``(M, 2)`` pixels ``(x, y)`` of each image; row i of one is matched to row i of the other.
     right
-        ``(M,)`` bool.
+        ``(M,)`` bool: which matches are correct.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Two photographs with measured correspondences, from scikit-image's wheel."""
+"""Two photographs with measured correspondences, bundled with scikit-image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stereo_pair() -> tuple[Image, Image, npt.NDArray[np.float32]]:
     left, right : ndarray
         ``(500, 741, 3)`` uint8 BGR: two rectified photographs from 19 cm apart.
     disparity : ndarray
-        ``(500, 741)`` float32: what `left` shows at ``(x, y)``, `right` shows at
+        ``(500, 741)`` float32: what `left` shows at ``(x, y)`` is in `right` at
         ``(x - disparity[y, x], y)``; infinite where it was not measured.
 
     Raises

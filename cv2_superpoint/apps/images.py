@@ -1,4 +1,4 @@
-"""Image files. OpenCV sees only their contents: it crashes on names that are not UTF-8."""
+"""Image files. OpenCV is given only their contents: it crashes on names that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def read_image(path: Path) -> tuple[Image, bool]:
     Parameters
     ----------
     path
-        In a format of OpenCV's.
+        In a format that OpenCV reads.
 
     Returns
     -------
     image : ndarray
-        ``(H, W, 3)`` uint8 BGR, turned as its EXIF data say.
+        ``(H, W, 3)`` uint8 BGR, rotated as its EXIF data say.
     whole : bool
-        False for a JPEG that ends too early: what is missing is grey or blurred.
+        False for a truncated JPEG: the missing part is grey or blurred.
 
     Raises
     ------
     OSError
-        If the file cannot be read, or is no image.
+        If the file cannot be read, or is not an image.
     """
     content = path.read_bytes()
     whole = not _is_cut_jpeg(content)
@@ -63,19 +63,19 @@ def _is_cut_jpeg(content: bytes) -> bool:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Write a grey or BGR image, whole or not at all.
+    """Write a grey or BGR image atomically.
 
     Parameters
     ----------
     path
-        Its suffix says the format.
+        Its suffix determines the format.
     image
         ``(H, W)`` or ``(H, W, 3)`` uint8.
 
     Raises
     ------
     OSError
-        If the suffix is of no format, or the file cannot be written.
+        If no format has this suffix, or the file cannot be written.
     """
     suffix = path.suffix if path.suffix.isascii() else ""
     try:

@@ -1,4 +1,4 @@
-"""Matches between two images, with any feature of OpenCV's interface."""
+"""Matches between two images, by any feature with OpenCV's interface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PairMatch:
     Attributes
     ----------
     keypoints
-        How many each image has.
+        How many were found in each image.
     first, second
         ``(M, 2)`` float32, pixels ``(x, y)`` of each image: row i of one is matched to row i of
         the other.
@@ -42,7 +42,7 @@ def mutual_matches(
     Parameters
     ----------
     first, second
-        ``(N, D)`` and ``(M, D)``; None or empty for no features.
+        ``(N, D)`` and ``(M, D)``; None or empty without features.
     norm
         Such as ``cv2.NORM_L2``: the feature's ``defaultNorm()``.
 
@@ -65,7 +65,7 @@ def match_pair(
     Parameters
     ----------
     feature
-        A ``cv2.Feature2D``, or what behaves as one.
+        A ``cv2.Feature2D``, or an object that behaves like one.
     first, second
         Images as `feature` takes them.
     """
@@ -87,7 +87,7 @@ def _positions(keypoints: Any) -> Points:
 
 
 def homography_inliers(first: Points, second: Points) -> npt.NDArray[np.bool_]:
-    """Tell which matches agree with the homography that most agree with (RANSAC, 3 px).
+    """Tell which matches agree with the homography that RANSAC finds (3 px).
 
     Parameters
     ----------

@@ -24,16 +24,16 @@ def track_keypoints(
     Parameters
     ----------
     feature
-        A ``cv2.Feature2D``, or what behaves as one.
+        A ``cv2.Feature2D``, or an object that behaves like one.
     frames
-        Images, one after the other.
+        Images, in order.
     max_jump
         Largest movement between two frames, as a share of the frame's width.
 
     Yields
     ------
     frame : ndarray
-        As it came in.
+        The frame, unchanged.
     tracks : list
         One per keypoint of the frame: its last positions ``(x, y)`` in pixels, oldest first.
     """

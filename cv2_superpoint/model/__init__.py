@@ -1,1 +1,1 @@
-"""The network, what its outputs mean, and its weights. Knows no OpenCV."""
+"""The network, the decoding of its outputs, and its weights. Independent of OpenCV."""

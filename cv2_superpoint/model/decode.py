@@ -45,9 +45,9 @@ def heat_map(logits: Tensor) -> Tensor:
 def point_scores(heat: Tensor) -> Tensor:
     """Return the sum of the heat in the 3x3 pixels around each pixel.
 
-    A corner between pixels shares its probability among them; the sum is how many interest points
-    to expect within a pixel, wherever between pixels they lie. It decides which points are kept,
-    and it is their response. It exceeds 1 where two points are this close.
+    A corner between pixels shares its probability among them. The sum is the expected number of
+    interest points within a pixel, wherever between pixels they lie. It decides which points are
+    kept, and is their response. It may exceed 1 where two points are this close.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def max_filter(values: Tensor, radius: int) -> Tensor:
     """Return the maximum over the square of side ``2 radius + 1`` around each pixel.
 
     Rows first, then columns, doubling the span at each step: a dozen vectorised comparisons
-    instead of ``(2 radius + 1) ** 2``.
+    replace ``(2 radius + 1) ** 2``.
 
     Parameters
     ----------
@@ -153,16 +153,16 @@ def find_points(
 ) -> tuple[Tensor, Tensor]:
     """Return the strongest points of a heat map, after greedy non-maximum suppression.
 
-    They are exactly those of :func:`non_maximum_suppression`, refined, cut to those that `keep`
-    allows, and then to the strongest. It is faster because the suppression ends where it can no
-    longer change which are the strongest.
+    They are exactly those of :func:`non_maximum_suppression`, refined, reduced to those that `keep`
+    allows, and then to the strongest. It is faster because suppression ends as soon as it can no
+    longer change which points are the strongest.
 
     Parameters
     ----------
     heat
         ``(H, W)``.
     threshold
-        Only scores (see :func:`point_scores`) above it count.
+        Only pixels with a score (:func:`point_scores`) above it count.
     radius
         Of the suppression, in pixels.
     limit
@@ -215,7 +215,7 @@ def find_points(
 
 
 _FEW = 100
-"""Where one pixel in so many is left, looking at each is faster than at whole maps."""
+"""If fewer than one pixel in this many is left, it is faster to look at each than at whole maps."""
 
 
 def _kth_largest(scores: list[Tensor], k: int) -> float:
@@ -317,8 +317,8 @@ def sample(maps: Tensor, image: Tensor, xy: Tensor) -> Tensor:
 
     A position x lies at ``(x + 0.5) / 8`` cells from the left; the middle of the first cell is at
     0.5. (The sampling often copied from the first release is half a cell off.) The paper's section
-    3.3 interpolates bicubically; its release, and we, bilinearly. Outside the middles of the border
-    cells their value goes on.
+    3.3 interpolates bicubically; its release, and we, bilinearly. Beyond the middles of the border
+    cells, values stay constant.
 
     Parameters
     ----------

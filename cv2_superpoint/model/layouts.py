@@ -1,4 +1,4 @@
-"""Other people's layouts of SuperPoint's weights, recognised by their keys, in our names."""
+"""Other layouts of SuperPoint's weights, recognised by their keys, translated to our names."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CELL = 8
-"""Side of the square of pixels that one position of the decoders' output stands for."""
+"""Side in pixels of the square that one position of the decoders' output covers."""
 
 DUSTBIN = CELL * CELL
 """Channel of the detector that says "no point in this cell"; channels 0..63 are its pixels."""
@@ -28,7 +28,7 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Architecture:
-    """What must be known, besides the weights, to rebuild a network.
+    """What it takes, besides the weights, to rebuild a network.
 
     Attributes
     ----------
@@ -46,8 +46,9 @@ class Architecture:
     stem_stride
         1, or 2: the first stage sees squares of 2x2 pixels as four channels, at half resolution.
     detail_stages
-        How many of the first stages have a say in which pixel of a cell is the point (see
-        :meth:`SuperPointNet.detect`); of two with one resolution, the second. 0 in the paper.
+        How many of the first stages help decide which pixel of a cell is the point (see
+        :meth:`SuperPointNet.detect`); of two with the same resolution, only the second. 0 in the
+        paper.
     """
 
     widths: tuple[int, int, int, int] = (64, 64, 128, 128)
@@ -94,7 +95,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "superpoint-paper": Architecture(),
 }
-"""The architectures that have a name, without batch normalisation."""
+"""The named architectures, without batch normalisation."""
 
 
 class ConvBlock(nn.Sequential):
@@ -168,7 +169,7 @@ class SuperPointNet(nn.Module):
         )
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Return the features of every stage; both decoders go on from the last.
+        """Return the features of every stage; both decoders start from the last.
 
         Parameters
         ----------
@@ -190,9 +191,9 @@ class SuperPointNet(nn.Module):
     def detect(self, features: tuple[Tensor, ...]) -> Tensor:
         """Return the raw output of the interest-point decoder.
 
-        The paper's decoder alone has to keep, through three poolings, which of 64 pixels it saw
-        the point at. Where the architecture has detail stages, each adds a map of full resolution
-        to the 64 logits: evidence of context and of place multiplies, as probabilities do.
+        The paper's network has to remember, through three poolings, at which of 64 pixels it saw
+        the point. Each detail stage of ours adds a map of full resolution to the 64 logits, so the
+        evidence of context and of position multiplies, as probabilities do.
 
         Parameters
         ----------
@@ -212,11 +213,11 @@ class SuperPointNet(nn.Module):
         return logits
 
     def descriptor_features(self, features: tuple[Tensor, ...]) -> Tensor:
-        """Return what the last layer of the descriptor decoder makes descriptors of.
+        """Return the input of the descriptor decoder's last layer.
 
-        That layer is affine and looks at one cell, so that interpolating what goes into it and
-        applying it to the points alone (:meth:`project`) gives the same descriptors as
-        interpolating what comes out of it, for less work.
+        That layer is affine and looks at one cell, so interpolating its input and applying it to
+        the points alone (:meth:`project`) gives the same descriptors as interpolating its output,
+        with less work.
 
         Parameters
         ----------
@@ -232,7 +233,7 @@ class SuperPointNet(nn.Module):
         return output
 
     def project(self, rows: Tensor) -> Tensor:
-        """Return descriptors of interpolated :meth:`descriptor_features`.
+        """Return the descriptors of interpolated :meth:`descriptor_features`.
 
         Parameters
         ----------
@@ -297,7 +298,7 @@ def cells_of_squares(values: Tensor, stride: int) -> Tensor:
 
 @torch.no_grad()
 def fold_batch_norm(network: SuperPointNet) -> SuperPointNet:
-    """Return an equal network (in evaluation mode) without batch normalisation.
+    """Return an equivalent network (in evaluation mode) without batch normalisation.
 
     Only normalisation *before* the activation is a linear map next to a convolution and can be
     folded into it exactly; where it comes after, zero padding and max pooling stand between.

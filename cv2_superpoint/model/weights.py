@@ -1,4 +1,4 @@
-"""Weights: those that ship, those of a file, and those of other people's layouts.
+"""Weights: those that ship, files of our own, and files in other layouts.
 
 Our own files are safetensors whose header holds, as JSON, the architecture, the training run and
 the metrics, and a checksum. Nothing in a file is ever executed.
@@ -28,7 +28,7 @@ DEFAULT_MODEL = "superpoint-lite"
 """The most accurate of the weights that ship."""
 
 _CHECKSUM = "sha256"
-"""Of our own files, in the header; those of before it have none."""
+"""Key in the header of our own files; older ones lack it."""
 
 _MOST_BYTES = 1 << 30
 """Of a file; the paper's network takes 5 MB."""
@@ -65,7 +65,7 @@ def load_shipped(model: str) -> Checkpoint:
     Raises
     ------
     ValueError
-        If there are none of that name.
+        If none have that name.
     """
     if model not in shipped_models():
         names = ", ".join(shipped_models())
@@ -84,8 +84,8 @@ def load(path: str | Path) -> Checkpoint:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged, of an unknown layout, incomplete, would have to be executed, or makes a
-        network whose output is not finite or whose descriptors are zero.
+        If it is damaged, incomplete, in an unknown layout, or would have to be executed, or if the
+        network's output is not finite or its descriptors are zero.
     """
     path = Path(path)
     if not path.is_file():
@@ -128,7 +128,7 @@ def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Chec
 
 
 def serialise(checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> bytes:
-    """Return the bytes of our safetensors file of a network.
+    """Return a network as the bytes of a safetensors file.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def deserialise(data: bytes) -> Checkpoint:
 
 
 def _checksum(tensors: StateDict, header: dict[str, str]) -> str:
-    """Return the SHA-256 of all that a file says, in whatever order it does."""
+    """Return the SHA-256 of a file's contents, whatever their order."""
     digest = hashlib.sha256()
     for key, value in sorted(header.items()):
         if key != _CHECKSUM:

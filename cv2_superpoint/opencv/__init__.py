@@ -1,1 +1,1 @@
-"""The face of OpenCV: the only rooms that know ``cv2.KeyPoint``."""
+"""The interface of OpenCV. Only this package and ``apps`` know ``cv2.KeyPoint``."""

@@ -1,4 +1,4 @@
-"""Checks of what OpenCV code hands over: images, masks, keypoints; and OpenCV's calling rules."""
+"""Checks of arguments (images, masks, keypoints), and OpenCV's calling conventions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OVERLOADS = {"images": "image", "masks": "mask", "fs": "fileName", "arg1": "fil
 
 
 def opencv_call(method: Callable[P, R]) -> Callable[P, R]:
-    """Make a method take the keywords of all of OpenCV's overloads, and refuse others its way."""
+    """Make a method accept the keywords of all OpenCV overloads, and raise its error for others."""
     signature = inspect.signature(method)
 
     @functools.wraps(method)
@@ -39,12 +39,12 @@ def opencv_call(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def is_batch(image: object) -> bool:
-    """Tell whether `image` stands for several images."""
+    """Tell whether `image` is a list or tuple of images."""
     return isinstance(image, list | tuple)
 
 
 def as_array(value: object, name: str, function: str) -> npt.NDArray[Any] | None:
-    """Return an ``ndarray`` of an array or UMat; None for None."""
+    """Return an array or UMat as ``ndarray``; None for None."""
     if value is None:
         return None
     if isinstance(value, cv2.UMat):
@@ -56,7 +56,7 @@ def as_array(value: object, name: str, function: str) -> npt.NDArray[Any] | None
 
 
 def grey_image(value: object, function: str) -> npt.NDArray[np.uint8] | None:
-    """Return the ``(H, W)`` uint8 grey of an image; None if there is none, or it is empty.
+    """Return an image as ``(H, W)`` uint8 grey; None if there is none, or it is empty.
 
     Raises
     ------
@@ -106,12 +106,12 @@ def keypoint_mask(
 
 
 def keypoint_list(value: object, function: str) -> list[cv2.KeyPoint]:
-    """Return a list of a sequence of keypoints (None: no keypoints).
+    """Return a sequence of keypoints as a list (None: no keypoints).
 
     Raises
     ------
     cv2.error
-        If it is no sequence, or something in it is no keypoint.
+        If it is not a sequence, or something in it is not a keypoint.
     """
     if value is None:
         return []

@@ -1,4 +1,4 @@
-"""``cv2.BFMatcher``, with the matches of float descriptors found by one matrix product."""
+"""``cv2.BFMatcher``, which finds matches of float descriptors by one matrix product."""
 
 from __future__ import annotations
 
@@ -39,29 +39,29 @@ class _Task(NamedTuple):
 
 
 class BFMatcher:
-    """Brute-force matcher with the face, and the matches, of ``cv2.BFMatcher``.
+    """Brute-force matcher with the interface, and the matches, of ``cv2.BFMatcher``.
 
     Float descriptors under ``NORM_L2`` and ``NORM_L2SQR`` are matched by one matrix product (see
-    :mod:`cv2_superpoint.nearest`), several times faster. All else is left to OpenCV's own matcher:
-    other norms, uint8, values that are not finite, wrong arguments. Matches, distances and errors
-    are OpenCV's either way; ties go to the lower index.
+    :mod:`cv2_superpoint.nearest`), several times faster. Everything else is left to OpenCV's own
+    matcher: other norms, uint8, values that are not finite, wrong arguments. Matches, distances and
+    errors are OpenCV's either way; ties go to the lower index.
 
-    Descriptors may also be ``torch.Tensor``; two of them on one GPU are matched there. Those that
-    are added are kept in the memory of the host.
+    Descriptors may also be ``torch.Tensor``; two on the same GPU are matched there. Those given to
+    :meth:`add` are kept in host memory.
 
     Not a subclass of ``cv2.BFMatcher``: OpenCV's bindings crash on Python subclasses of it.
 
     Parameters
     ----------
     normType
-        Such as ``cv2.NORM_L2``; a feature's ``defaultNorm()``.
+        Such as ``cv2.NORM_L2``: the feature's ``defaultNorm()``.
     crossCheck
         Whether to keep only pairs that are each other's nearest neighbour.
 
     Raises
     ------
     TypeError
-        For arguments of a wrong type, as OpenCV does.
+        If an argument has the wrong type, as in OpenCV.
     """
 
     def __init__(self, normType: int = cv2.NORM_L2, crossCheck: bool = False) -> None:
@@ -90,14 +90,15 @@ class BFMatcher:
         queryDescriptors
             ``(N, D)`` float32, or uint8.
         trainDescriptors
-            ``(M, D)`` of the same type; without it, the descriptors that were added.
+            ``(M, D)`` of the same type; if omitted, those given to :meth:`add`.
         mask
-            ``(N, M)`` uint8, zero for pairs that may not match; `masks`: a list, for those added.
+            ``(N, M)`` uint8, zero for pairs that may not match. `masks`: a list, one for each array
+            given to :meth:`add`.
 
         Returns
         -------
         tuple of cv2.DMatch
-            In order of the query; none for a descriptor without a match.
+            In the order of the query; none for a descriptor without a match.
 
         Raises
         ------
@@ -134,14 +135,14 @@ class BFMatcher:
         queryDescriptors, trainDescriptors, mask, masks
             As for :meth:`match`.
         k
-            At most so many of each; only 1 with a cross check.
+            How many at most for each; only 1 with a cross check.
         compactResult
             Whether to leave out query descriptors without a match.
 
         Returns
         -------
         tuple of tuple of cv2.DMatch
-            One for each query descriptor, the nearest first.
+            One per query descriptor, the nearest first.
 
         Raises
         ------
@@ -191,7 +192,7 @@ class BFMatcher:
         Returns
         -------
         tuple of tuple of cv2.DMatch
-            One for each query descriptor, the nearest first; ties in the order of the train
+            One per query descriptor, the nearest first; ties in the order of the train
             descriptors, which OpenCV leaves open.
 
         Raises
@@ -264,7 +265,7 @@ class BFMatcher:
     # The collection -------------------------------------------------------------------------------
 
     def add(self, descriptors: Sequence[Any]) -> None:
-        """Add the descriptors of images, one array each, to match queries against."""
+        """Add descriptors to match queries against: one array per image."""
         self._opencv.add(_on_host(descriptors))
 
     def train(self) -> None:
@@ -288,26 +289,26 @@ class BFMatcher:
         return self._opencv.isMaskSupported()
 
     def clone(self, emptyTrainData: bool = False) -> BFMatcher:
-        """Return a matcher of the same parameters, with copies of the descriptors, or with none."""
+        """Return a matcher with the same parameters, with copies of added descriptors or none."""
         copy = type(self)(self._norm, self._cross_check)
         if not emptyTrainData and not self.empty():
             copy.add([descriptors.copy() for descriptors in self.getTrainDescriptors()])
         return copy
 
     def read(self, *args: Any, **kwargs: Any) -> None:
-        """Read parameters as OpenCV's matcher does, which has none."""
+        """Read parameters like OpenCV's matcher, which has none."""
         self._opencv.read(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> None:
-        """Write parameters as OpenCV's matcher does, which has none."""
+        """Write parameters like OpenCV's matcher, which has none."""
         self._opencv.write(*args, **kwargs)
 
     def save(self, filename: str) -> None:
-        """Save parameters to a file as OpenCV's matcher does, which has none."""
+        """Save parameters to a file like OpenCV's matcher, which has none."""
         self._opencv.save(filename)
 
     def getDefaultName(self) -> str:
-        """Return OpenCV's name of the class."""
+        """Return OpenCV's name for the class."""
         return self._opencv.getDefaultName()
 
     def __reduce__(self) -> tuple[Any, ...]:

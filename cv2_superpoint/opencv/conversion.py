@@ -1,4 +1,4 @@
-"""Between plain arrays and what OpenCV hands out: keypoints, ndarrays, UMats."""
+"""Conversion between plain arrays and what OpenCV returns: keypoints, ndarrays, UMats."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Descriptors = npt.NDArray[np.float32]
 
 
 def to_keypoints(features: Features) -> KeyPoints:
-    """Return OpenCV's keypoints of features, in their order."""
+    """Return features as OpenCV keypoints, in the same order."""
     x, y = features.xy.T.tolist()
     columns = (features.size, features.angle, features.score, features.octave)
     return tuple(map(cv2.KeyPoint, x, y, *(column.tolist() for column in columns)))
 
 
 def inside_image(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> KeyPoints:
-    """Return copies, as OpenCV's bindings give them, of the keypoints inside an image."""
+    """Return copies of the keypoints inside an image; OpenCV's bindings return copies, too."""
     return tuple(
         cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, p.class_id)
         for p in points

@@ -13,7 +13,7 @@ def bad_argument(function: str, message: str, code: int = cv2.Error.StsBadArg) -
     function
         Name of the public function that was called.
     message
-        What was got and what is wanted.
+        What is expected, and what was given.
     code
         One of ``cv2.Error``.
     """

@@ -1,4 +1,4 @@
-"""The ``cv2.Feature2D`` face of SuperPoint: OpenCV's calls, arguments, results and errors."""
+"""SuperPoint as a ``cv2.Feature2D``: OpenCV's calls, arguments, results and errors."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class _Source:
 
 
 class SuperPoint(Parameters):
-    """SuperPoint features with the face of a ``cv2.Feature2D``.
+    """SuperPoint features with the interface of a ``cv2.Feature2D``.
 
-    Where OpenCV code says ``cv2.ORB_create(1000)``, say ``SuperPoint_create(1000)``; descriptors
-    are float, so match them with ``cv2.NORM_L2`` (:meth:`defaultNorm`). Coordinates are
-    OpenCV's: pixels ``(x, y)``, integer at pixel centres.
+    Replace ``cv2.ORB_create(1000)`` by ``SuperPoint_create(1000)``. Descriptors are float, so match
+    them with ``cv2.NORM_L2`` (:meth:`defaultNorm`). Coordinates are OpenCV's: pixels ``(x, y)``,
+    integer at pixel centres.
 
     Not a subclass of ``cv2.Feature2D``: OpenCV's bindings crash on Python subclasses of it.
 
@@ -65,41 +65,41 @@ class SuperPoint(Parameters):
     nfeatures
         At most this many keypoints, the strongest; 0 or less: all.
     scaleFactor, nlevels
-        Image pyramid, for changes of scale: each level is so many times smaller than the one
+        Image pyramid, for changes of scale: each level is `scaleFactor` times smaller than the one
         before. ``nlevels=1`` is faster, and enough where the scale changes by less than 1.5.
     edgeThreshold
         Width of the border without keypoints, in pixels of each level.
     scoreThreshold
-        Only points whose response is above it are keypoints, 0..1.
+        Only points with a higher response are keypoints; from 0 to 1. The response is the sum of
+        the network's probabilities in the 3x3 pixels around the point.
     nmsRadius
-        Only the strongest keypoint within so many pixels of each level, in both x and y.
+        Keypoints suppress weaker ones of their level within this many pixels in both x and y.
     firstLevel
-        Level of the pyramid that has the image's own size; those before it are enlarged, which
-        locates points better, at the price of time.
+        Level of the pyramid that has the image's own size. Those before it are enlarged, which
+        locates keypoints more precisely, but takes longer.
     descriptorSize
-        Keep only the first so many numbers of each descriptor, which carry most of what all do;
-        by default all.
+        Keep only this many values of each descriptor, which loses little; by default all.
     model
         ``"superpoint-lite"``, ``"superpoint"`` or ``"superpoint-paper"``; by default the most
         accurate of those that ship.
     weights
-        A file of weights instead: our safetensors, or a SuperPoint state_dict in the layout of
+        File of weights to use instead: our safetensors, or a SuperPoint state_dict in the layout of
         Magic Leap, rpautrat or Hugging Face transformers.
     device
         Such as ``"cpu"``, ``"cuda:1"`` or ``"mps"``; by default CUDA, else the CPU. Tested on CPUs
         so far.
     precision
         Arithmetic of the convolutions: ``"int8"`` (CPU), ``"bfloat16"``, ``"float16"`` (GPU) or
-        ``"float32"``; ``"auto"`` is the fastest on this device that costs no accuracy, and
-        :meth:`getPrecision` says which. (PyTorch may compute float32 in TF32 on CUDA.)
+        ``"float32"``. ``"auto"`` is the fastest on this device that costs no accuracy, and
+        :meth:`getPrecision` returns which that is. (PyTorch may compute float32 in TF32 on CUDA.)
     threads
-        Of PyTorch on a CPU; by default as many as there are idle cores, at most
-        ``torch.get_num_threads()``. One in a forked child.
+        PyTorch threads on a CPU; by default as many as there are idle cores, at most
+        ``torch.get_num_threads()``. Always one in a forked child.
 
     Raises
     ------
     cv2.error
-        For a value that is out of range, weights that cannot be loaded, a device that is missing.
+        If a value is out of range, weights cannot be loaded, or a device is missing.
 
     Notes
     -----
@@ -205,7 +205,7 @@ class SuperPoint(Parameters):
         precision: str = "auto",
         threads: int | None = None,
     ) -> Self:
-        """Make a :class:`SuperPoint`, as ``cv2.ORB.create`` makes an ORB; same arguments."""
+        """Make a :class:`SuperPoint`, as ``cv2.ORB.create`` does; same arguments."""
         return cls(
             nfeatures,
             scaleFactor,
@@ -252,7 +252,7 @@ class SuperPoint(Parameters):
 
     @opencv_call
     def compute(self, image: Any, keypoints: Any, descriptors: Any = None) -> tuple[Any, Any]:
-        """Describe given keypoints, whoever found them.
+        """Describe given keypoints, from any detector.
 
         Parameters
         ----------
@@ -266,7 +266,7 @@ class SuperPoint(Parameters):
         Returns
         -------
         keypoints : tuple of cv2.KeyPoint
-            Those inside the image, in their order, with all fields kept.
+            Those inside the image, in the order given, with all fields unchanged.
         descriptors : ndarray, cv2.UMat or None
             ``(N, descriptorSize())`` float32 of unit norm, one row each; UMat if the image is one.
 
@@ -301,7 +301,7 @@ class SuperPoint(Parameters):
         descriptors
             Array to write into if it fits.
         useProvidedKeypoints
-            Must be False: Python has no way to provide them here. Use :meth:`compute`.
+            Must be False: from Python, keypoints cannot be provided here. Use :meth:`compute`.
 
         Returns
         -------
@@ -421,11 +421,11 @@ class SuperPoint(Parameters):
         return int(cv2.NORM_L2)
 
     def getPrecision(self) -> str:
-        """Return the arithmetic of the convolutions: never ``"auto"``, but what it has chosen."""
+        """Return the arithmetic of the convolutions: never ``"auto"``, but what that has chosen."""
         return self._extractor.runner.precision
 
     def empty(self) -> bool:
-        """Return False: there always is a network."""
+        """Return False: there is always a network."""
         return False
 
     def getDefaultName(self) -> str:
@@ -433,7 +433,7 @@ class SuperPoint(Parameters):
         return self._NAME
 
     def clear(self) -> None:
-        """Do nothing, as OpenCV's own features: nothing is kept between calls."""
+        """Do nothing, like OpenCV's own features: nothing is kept between calls."""
 
     def __repr__(self) -> str:
         model = self._source.model or "weights from a file"
@@ -441,7 +441,7 @@ class SuperPoint(Parameters):
         return f"<SuperPoint {model} on {runner.device} in {runner.precision}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by reference to weights that ship, and by value of others."""
+        """Pickle shipped weights by name, others by value."""
         own = {k: v for k, v in vars(self).items() if k not in _OPENED}
         return _restore, (type(self), self._source, self._settings), own
 

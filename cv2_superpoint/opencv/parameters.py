@@ -1,4 +1,4 @@
-"""Parameters of detection in OpenCV's manner: getters, setters, FileStorage."""
+"""Parameters of detection, the OpenCV way: getters, setters, FileStorage."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _PARAMETERS = {
 """By the fields of DetectionSettings."""
 
 _LARGEST = 16
-"""An image is enlarged so many times at most."""
+"""How many times an image may be enlarged."""
 
 _SETTING = Lock()  # so that two threads which set two parameters lose neither
 
 
 class Parameters:
-    """What may be set after creation. Settings are replaced, never changed, for threads' sake."""
+    """What may be set after creation. Settings are replaced, never changed, to be thread-safe."""
 
     _NAME = "Feature2D.SuperPoint"
     _settings: DetectionSettings
@@ -137,12 +137,12 @@ class Parameters:
         fileName
             A YAML, XML or JSON file, with ``.gz`` compressed; or an open ``cv2.FileStorage``.
         name
-            Of the node in an open storage; by default the fields go to where it stands.
+            Node to make in an open storage; by default the fields go to its current position.
 
         Raises
         ------
         cv2.error
-            If the file cannot be written; then what was there before stays.
+            If the file cannot be written. What was there before stays.
         """
         storage.write(fileName, name, self._fields(), "write")
 
@@ -153,13 +153,13 @@ class Parameters:
         Raises
         ------
         cv2.error
-            If the file cannot be written; then what was there before stays.
+            If the file cannot be written. What was there before stays.
         """
         storage.write(filename, None, self._fields(), "save")
 
     @opencv_call
     def read(self, fileName: Any) -> None:
-        """Take over the parameters that :meth:`write` or :meth:`save` wrote.
+        """Read the parameters that :meth:`write` or :meth:`save` wrote.
 
         Parameters
         ----------
@@ -169,8 +169,8 @@ class Parameters:
         Raises
         ------
         cv2.error
-            If there is nothing to read, or a value is out of range, or one in a file is ``true``
-            or ``false``; then nothing changes.
+            If there is nothing to read, a value is out of range, or one in a file is ``true`` or
+            ``false``. Nothing changes then.
         """
         fields = {parameter.name: field for field, parameter in _PARAMETERS.items()}
         found = storage.read(fileName, ["name", *fields])

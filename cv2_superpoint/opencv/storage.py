@@ -38,11 +38,11 @@ def write(target: Any, node: str | None, record: Record, function: str) -> None:
     Parameters
     ----------
     target
-        File name, whose suffix tells the format (``.yml``, ``.xml``, ``.json``, each with or
-        without ``.gz``); or ``cv2.FileStorage`` open for writing.
+        File name, whose suffix determines the format (``.yml``, ``.xml``, ``.json``, each with or
+        without ``.gz``); or a ``cv2.FileStorage`` open for writing.
     node
-        Map to make in an open storage; None: write where it stands. (OpenCV 5.0 allows no dot
-        in it, which is what breaks the ``save`` of its own features.)
+        Map to make in an open storage; None: write at its current position. (OpenCV 5.0 allows no
+        dot in the name, which breaks the ``save`` of its own features.)
     record
         To write.
     function
@@ -51,7 +51,7 @@ def write(target: Any, node: str | None, record: Record, function: str) -> None:
     Raises
     ------
     cv2.error
-        If the file cannot be written; what was there before stays.
+        If the file cannot be written. What was there before stays.
     """
     if isinstance(target, cv2.FileStorage):
         if node:
@@ -71,7 +71,7 @@ def write(target: Any, node: str | None, record: Record, function: str) -> None:
 
 
 def _format(record: Record, path: str) -> bytes:
-    """Return the content of a file of that name."""
+    """Return the content for a file of that name."""
     suffix = os.path.splitext(path.removesuffix(".gz"))[1].lower()
     kind = _FORMATS.get(suffix, cv2.FILE_STORAGE_FORMAT_YAML)
     storage = cv2.FileStorage("", cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY | kind)
@@ -98,8 +98,8 @@ def read(source: Any, fields: Iterable[str]) -> Record:
     Raises
     ------
     cv2.error
-        If it cannot be read. Also if a field of a file is ``true`` or ``false``, for which
-        OpenCV puts 1 and 0; those of a node cannot be told from numbers any more.
+        If it cannot be read. Also if a field of a file is ``true`` or ``false``, which OpenCV turns
+        into 1 and 0; in a node they can no longer be told from numbers.
     """
     if isinstance(source, cv2.FileNode):
         return _read_fields(source, fields)

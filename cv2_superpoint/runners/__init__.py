@@ -1,5 +1,5 @@
-"""Pixels in, logits and descriptor features out: one interface, equal results, other speed.
+"""Pixels in, logits and descriptor features out: one interface, equal results, different speed.
 
-A runner is a callable ``(pixels, detect, describe) -> Maps``, with the name of its arithmetic as
-`precision`. It has no state that a call changes, so threads may share it.
+A runner is a callable ``(pixels, detect, describe) -> Maps``, whose `precision` names
+its arithmetic. Calls change no state, so threads may share it.
 """

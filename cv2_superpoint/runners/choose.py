@@ -1,4 +1,4 @@
-"""From a device and a precision to the runner."""
+"""The choice of device and runner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRECISIONS = ("auto", "int8", "bfloat16", "float16", "float32")
 def pick_device(name: str | torch.device | None) -> torch.device:
     """Return the named device; by default CUDA, else the CPU.
 
-    A CUDA device without an index is that of the calling thread, from now on.
+    A CUDA device without an index becomes the calling thread's current one, for good.
 
     Raises
     ------
@@ -38,16 +38,16 @@ def pick_device(name: str | torch.device | None) -> torch.device:
 def make_runner(
     network: SuperPointNet, ranges: Ranges | None, device: torch.device, precision: str
 ) -> Runner:
-    """Return a network on a device in some arithmetic.
+    """Return a runner of a network on a device, at some precision.
 
     Parameters
     ----------
     network
         Moved to the device, in evaluation mode.
     ranges
-        Of its activations, without which there is no int8.
+        Ranges of its activations; int8 needs them.
     device
-        Where to compute.
+        To compute on.
     precision
         One of :data:`PRECISIONS`; ``"auto"`` is the fastest of those that cost no accuracy: float16
         on CUDA; on a CPU int8 where it is fast and there are ranges, else bfloat16 where that is
@@ -56,7 +56,7 @@ def make_runner(
     Raises
     ------
     ValueError
-        If int8 is asked for where it cannot be.
+        If int8 is asked for where it is impossible.
     """
     network = network.to(device).eval().requires_grad_(False)
     if precision == "auto":

@@ -31,7 +31,7 @@ class EagerRunner:
     network
         On the device, in evaluation mode, channels last.
     device
-        Where to compute.
+        To compute on.
     precision
         A key of :data:`DTYPES`: the arithmetic of the convolutions.
     """

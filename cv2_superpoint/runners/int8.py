@@ -1,8 +1,7 @@
-"""The network in 8-bit integers, on the kernels that PyTorch has of oneDNN.
+"""The network in 8-bit integers, on oneDNN's kernels in PyTorch.
 
-Static quantisation: activations are unsigned, with one scale per layer that was measured on
-photographs and is kept in the file of weights; weights are signed, with one scale per channel;
-what leaves the network is float32
+Static quantisation: activations are unsigned, with one scale per layer, measured on photographs and
+stored with the weights; weights are signed, with one scale per channel; outputs are float32
 (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference", arXiv 1712.05877; Krishnamoorthi, arXiv 1806.08342).
 """
@@ -27,7 +26,7 @@ Layer = Callable[[Tensor], Tensor]
 def can_multiply_int8() -> bool:
     """Tell whether this CPU multiplies 8-bit integers faster than floats (VNNI, AMX).
 
-    Without such instructions the kernels are slower than they are worth, and may saturate.
+    Without such instructions the kernels are too slow to be worth it, and may saturate.
     """
     probes = ("_is_avx512_vnni_supported", "_is_vnni_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
@@ -72,7 +71,7 @@ def measure_ranges(network: SuperPointNet, images: Iterable[Tensor]) -> Ranges:
 class Int8Runner:
     """Runs a network without normalisation on a CPU, quantised.
 
-    The last layer of the descriptor decoder is no part of it: points are projected one by one, in
+    The last layer of the descriptor decoder is not included: it is applied to points alone, in
     float32.
 
     Parameters
@@ -151,9 +150,9 @@ def _quantise(
     block
         A :class:`ConvBlock` without normalisation.
     scale
-        What one step of its uint8 input stands for.
+        Value of one step of its uint8 input.
     largest
-        Its largest output, which is uint8 then; without, the output is float32.
+        Its largest output, if the output is to be uint8; None: float32.
     """
     conv = block.get_submodule("conv")
     assert isinstance(conv, torch.nn.Conv2d)

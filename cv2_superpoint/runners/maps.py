@@ -1,4 +1,4 @@
-"""What every runner takes and returns."""
+"""The interface of runners."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Maps(NamedTuple):
-    """What a network makes of images.
+    """A network's outputs for a batch of images.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Maps(NamedTuple):
 
 
 class Runner(Protocol):
-    """A network on a device, in some arithmetic."""
+    """A network on a device, at some precision."""
 
     precision: str
     device: torch.device

@@ -1,7 +1,7 @@
-"""How many threads PyTorch computes with on a CPU.
+"""How many threads PyTorch uses on a CPU.
 
-Its threads wait for one another by spinning. Where other processes want the cores, they wait for
-threads that are not running: two threads on a busy machine of two cores took 13 times as long as
+Its threads spin while they wait for each other. If other processes need the cores, they wait for
+threads that are not running: on a busy machine with two cores, two threads took 13 times as long as
 one. And a child of ``os.fork`` has none of its parent's threads, but waits for them.
 """
 
@@ -30,13 +30,13 @@ if hasattr(os, "register_at_fork"):
 
 
 def choose_threads(wanted: int | None) -> int:
-    """Return how many threads to compute with.
+    """Return how many threads to use.
 
     Parameters
     ----------
     wanted
-        None: as many as there are idle cores, up to ``torch.get_num_threads()``. In a forked child
-        always one.
+        None: as many as there are idle cores, at most ``torch.get_num_threads()``. A forked child
+        always uses one.
     """
     if _forked:
         return 1
@@ -47,7 +47,7 @@ def choose_threads(wanted: int | None) -> int:
 
 
 def _idle_cores() -> int:
-    """Return how many cores no other process wants at this moment; 1 where the system is silent."""
+    """Return how many cores no other process is using now; 1 if the system does not tell."""
     try:
         with open("/proc/loadavg") as file:
             running = int(file.read().split()[3].split("/")[0]) - 1  # without this one
@@ -58,7 +58,7 @@ def _idle_cores() -> int:
 
 @contextmanager
 def threads(wanted: int | None) -> Iterator[None]:
-    """Compute with so many threads (see :func:`choose_threads`), then as before."""
+    """Use this many threads (see :func:`choose_threads`) within the context."""
     global _inside, _before
     count = choose_threads(wanted)
     with _lock:
