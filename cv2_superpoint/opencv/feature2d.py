@@ -80,8 +80,8 @@ class SuperPoint(Parameters):
         Keep only the first so many numbers of each descriptor, which carry most of what all do;
         by default all.
     model
-        ``"superpoint-lite"``, ``"superpoint"`` or ``"superpoint-paper"``; by default the most
-        accurate of those that ship.
+        ``"superpoint-lite"``, the fastest and the default; ``"superpoint"``, more accurate at
+        several times the cost; or ``"superpoint-paper"``, which needs `weights`.
     weights
         A file of weights instead: our safetensors, or a SuperPoint state_dict in the layout of
         Magic Leap, rpautrat or Hugging Face transformers.
