@@ -70,7 +70,7 @@ def test_only_the_line_of_the_detector_changes_from_orb(namespace):
 def test_plain_arrays_are_as_described(namespace):
     features = namespace["features"]
     assert features.xy.shape == (len(features), 2)
-    assert features.descriptors.shape == (len(features), 256)
+    assert features.descriptors.shape == (len(features), 64)
     assert len(namespace["batch"]) == 2
 
 

@@ -39,6 +39,8 @@ class Options:
         What to fine-tune: ``"shipped"``, a file of weights, or a checkpoint.
     average
         Whether to export the mean of the weights trained and those of `init`.
+    descriptor_size
+        How many numbers of descriptors to export; None: all.
     minutes
         When to stop, after the start.
     sequences
@@ -56,6 +58,7 @@ class Options:
     round: int
     init: str | None
     average: bool
+    descriptor_size: int | None
     minutes: float
     sequences: Path | None
     manifest: Path | None
@@ -128,6 +131,11 @@ def _parser(preset: str) -> ArgumentParser:
         type=float,
         default=float("inf"),
         help="stop after this many, with status 75 if work is left; the same command resumes",
+    )
+    parser.add_argument(
+        "--descriptor_size",
+        type=int,
+        help="export only so many numbers of each descriptor: its first principal components",
     )
     parser.add_argument(
         "--sequences",

@@ -204,6 +204,7 @@ def export_weights(run: Run) -> None:
             options.sequences,
             options.manifest,
             options.average,
+            options.descriptor_size,
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..common import outputs
 from ..common.detectors import MethodError, make_describing
 from ..common.machine import count_cores, describe_machine, library_versions
 from ..common.options import add_methods, positive

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..common import outputs
+
 Json = dict[str, Any]
 
 TITLES = {

@@ -91,7 +91,11 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "superpoint": Architecture(stem_stride=2, detail_stages=3),
     "superpoint-lite": Architecture(
-        widths=(16, 16, 48, 64), head_width=96, stem_stride=2, detail_stages=3
+        widths=(16, 16, 48, 64),
+        head_width=96,
+        descriptor_dim=64,
+        stem_stride=2,
+        detail_stages=3,
     ),
     "superpoint-paper": Architecture(),
 }

@@ -25,7 +25,7 @@ from .network import Architecture, SuperPointNet
 FOLDER = Path(__file__).parents[1] / "weights"
 
 DEFAULT_MODEL = "superpoint-lite"
-"""The most accurate of the weights that ship."""
+"""The fastest of the weights that ship, and the default."""
 
 _CHECKSUM = "sha256"
 """Key in the header of our own files; older ones lack it."""

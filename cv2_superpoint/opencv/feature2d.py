@@ -80,8 +80,8 @@ class SuperPoint(Parameters):
     descriptorSize
         Keep only this many values of each descriptor, which loses little; by default all.
     model
-        ``"superpoint-lite"``, ``"superpoint"`` or ``"superpoint-paper"``; by default the most
-        accurate of those that ship.
+        ``"superpoint-lite"``, the fastest and the default; ``"superpoint"``, more accurate at
+        several times the cost; or ``"superpoint-paper"``, which needs `weights`.
     weights
         File of weights to use instead: our safetensors, or a SuperPoint state_dict in the layout of
         Magic Leap, rpautrat or Hugging Face transformers.

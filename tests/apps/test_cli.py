@@ -87,7 +87,7 @@ def test_detect_saves_features(photograph, tmp_path, capsys):
     assert cv2.imread(str(output)).shape == (240, 320, 3)
     with np.load(saved) as arrays:
         assert arrays["xy"].shape == (50, 2)
-        assert arrays["descriptors"].shape == (50, 256)
+        assert arrays["descriptors"].shape == (50, 64)
 
 
 @pytest.fixture
@@ -132,12 +132,12 @@ def test_a_video_that_does_not_fit_is_told(video, tmp_path, capsys):
 
 
 def test_features_that_do_not_fit_leave_what_was_there(photograph, tmp_path):
-    output, saved = tmp_path / "out.bmp", tmp_path / "features.npz"
+    output, saved = tmp_path / "out.jpg", tmp_path / "features.npz"
     saved.write_bytes(b"from before")
-    with _largest_file(250_000), pytest.raises(SystemExit, match=r"cannot write .*features\.npz"):
+    with _largest_file(150_000), pytest.raises(SystemExit, match=r"cannot write .*features\.npz"):
         main(["detect", str(photograph), "-o", str(output), "--save", str(saved)])
     assert saved.read_bytes() == b"from before"
-    assert {path.name for path in tmp_path.iterdir()} == {"camera.png", "out.bmp", "features.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"camera.png", "out.jpg", "features.npz"}
 
 
 def test_an_interrupted_video_stays(video, tmp_path, monkeypatch, capsys):

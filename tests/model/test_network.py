@@ -65,10 +65,12 @@ def test_shapes_of_outputs(norm, batch, height, width):
     assert descriptors.shape == (batch, 7, height // 8, width // 8)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_named_architectures_have_descriptors_of_256(name):
+@pytest.mark.parametrize(
+    ("name", "size"), [("superpoint", 256), ("superpoint-lite", 64), ("superpoint-paper", 256)]
+)
+def test_sizes_of_the_descriptors_of_named_architectures(name, size):
     _, descriptors = SuperPointNet(ARCHITECTURES[name]).eval()(torch.rand(1, 1, 16, 16))
-    assert descriptors.shape == (1, 256, 2, 2)
+    assert descriptors.shape == (1, size, 2, 2)
 
 
 DETAILED = [{"stem_stride": s, "detail_stages": d} for s in (1, 2) for d in (0, 1, 2, 3)]

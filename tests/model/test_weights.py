@@ -164,7 +164,8 @@ def test_what_ships_loads_and_says_where_it_comes_from():
         assert loaded.network.architecture.norm == "none"
         assert loaded.metadata["training"]
         assert loaded.metadata["metrics"]
-        assert SuperPoint_create(model=name).descriptorSize() == 256
+        size = ARCHITECTURES[name].descriptor_dim
+        assert SuperPoint_create(model=name).descriptorSize() == size
 
 
 def test_unknown_models_are_refused_by_name():
@@ -177,7 +178,7 @@ def test_weights_that_are_no_such_model_are_refused(ours):
     with pytest.raises(cv2.error, match="superpoint-lite"):
         SuperPoint_create(weights=ours, model="superpoint-lite")
     shipped = checkpoint.FOLDER / "superpoint-lite.safetensors"
-    assert SuperPoint_create(weights=str(shipped), model="superpoint-lite").descriptorSize() == 256
+    assert SuperPoint_create(weights=str(shipped), model="superpoint-lite").descriptorSize() == 64
 
 
 # Foreign layouts -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from cv2_superpoint import SuperPoint, SuperPoint_create
     [
         ("ORB", 32, cv2.CV_8U, cv2.NORM_HAMMING),
         ("SIFT", 128, cv2.CV_32F, cv2.NORM_L2),
-        ("SuperPoint", 256, cv2.CV_32F, cv2.NORM_L2),
+        ("SuperPoint", 64, cv2.CV_32F, cv2.NORM_L2),
     ],
 )
 def test_what_matchers_ask(name, size, kind, norm):

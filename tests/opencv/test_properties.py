@@ -65,7 +65,7 @@ def check(features: Features, image: np.ndarray) -> None:
     assert [len(column) for column in (*columns, features.octave)] == [count] * 5
     rows = features.descriptors
     assert rows is not None
-    assert rows.shape == (count, 256)
+    assert rows.shape == (count, 64)
     assert rows.dtype == np.float32
     assert rows.flags.c_contiguous
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 
 import pytest
@@ -32,9 +33,9 @@ def test_a_type_checker_knows_what_extract_returns(tmp_path):
         SuperPoint_create(500, colour="red")
         """)
     )
-    out, _, _ = api.run([str(script), "--follow-imports=silent"])
+    out, _, _ = api.run([str(script), "--follow-imports=silent", "--config-file="])
     assert '"cv2_superpoint.features.Features"' in out
-    assert "list[cv2_superpoint.features.Features]" in out
+    assert re.search(r"list\[.*Features\]", out)
     assert 'Unexpected keyword argument "colour"' in out
 
 

@@ -53,4 +53,5 @@ def test_every_stage_of_a_preset_runs(preset, tmp_path):
     assert history["losses"]["descriptor"] > 0
     assert all(torch.isfinite(torch.tensor(value)) for value in history["losses"].values())
     weights = export(tmp_path, settings, None, None, None)
-    assert SuperPoint.create(weights=weights).descriptorSize() == 256
+    size = SuperPoint.create(weights=weights).descriptorSize()
+    assert size == network.architecture.descriptor_dim

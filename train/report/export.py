@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from cv2_superpoint.model.network import SuperPointNet, fold_batch_norm
+import torch
+from torch import Tensor
+
+from cv2_superpoint.model.network import CELL, SuperPointNet, fold_batch_norm
 from cv2_superpoint.model.weights import Checkpoint, serialise
+from cv2_superpoint.runners.int8 import measure_ranges
 
+from ..data.images import ImageStore
 from ..files import UserError, write_whole
 from ..learn import checkpoints
 from ..settings import Settings
 from . import model_card
+from .shorten import shorten_descriptors
 
 
 def export(
@@ -21,8 +28,13 @@ def export(
     sequences: Path | None,
     manifest: Path | None,
     average: bool = False,
+    descriptor_size: int | None = None,
 ) -> Path:
     """Fold batch normalisation, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
+
+    On photographs of the run, descriptors are turned so that their first numbers carry the most
+    (:func:`shorten_descriptors`), and the ranges of activations that int8 needs are measured. The
+    file is in half precision.
 
     What was fine-tuned, and with which settings, is read from the checkpoint.
 
@@ -46,6 +58,8 @@ def export(
     average
         Write the mean of the weights that were trained and of those of `init`, which is often
         better than both (Wortsman et al., arXiv 2109.01903).
+    descriptor_size
+        How many numbers of the descriptors to keep; by default all.
 
     Returns
     -------
@@ -59,23 +73,47 @@ def export(
     """
     state = checkpoints.read(out / "joint.ckpt")
     folded = _folded(checkpoints.trained_network(state))
-    model, history = checkpoints.model_name(folded.architecture), state["history"]
+    history = state["history"]
     init = history.get("init", init)
     if average:
         if not init:
             raise UserError("--average: these weights were trained from nothing")
         folded = _mean(folded, _folded(checkpoints.load_network(init, settings.model)))
+    extras: dict[str, Any] = {}
+    if folded.architecture.norm == "none":
+        images = _photographs(out / "images")
+        size = descriptor_size or folded.architecture.descriptor_dim
+        folded = shorten_descriptors(folded, images, size)
+        folded.load_state_dict({k: v.half().float() for k, v in folded.state_dict().items()})
+        ranges = measure_ranges(folded, images)
+        extras["ranges"] = {path: round(largest, 4) for path, largest in ranges.items()}
+    model = checkpoints.model_name(folded.architecture)
     values = {**history.get("settings", asdict(settings)), "model": model}
     training = {"iterations": state["step"], "averaged": average, "settings": values}
     path = out / f"{model}.safetensors"
-    _write(path, Checkpoint(folded, {"training": training}))
+    extras["training"] = training
+    _write(path, Checkpoint(folded, extras))
     metrics = None
     if sequences is not None:
         metrics = model_card.measure(path, sequences)
-        _write(path, Checkpoint(folded, {"training": training, "metrics": metrics}))
+        _write(path, Checkpoint(folded, {**extras, "metrics": metrics}))
     card = model_card.text(folded.architecture, values, init, out, metrics, manifest, average)
     write_whole(out / "MODEL_CARD.md", lambda stream: stream.write(card.encode()))
     return path
+
+
+_PHOTOGRAPHS = 64
+"""So many are measured on: further ones move neither components nor ranges."""
+
+
+def _photographs(folder: Path) -> list[Tensor]:
+    """Return photographs of the run as the network takes them, cut to whole cells."""
+    store = ImageStore(folder)
+    found = []
+    for i in range(min(_PHOTOGRAPHS, len(store))):
+        height, width = (side // CELL * CELL for side in store[i].shape)
+        found.append(torch.from_numpy(store[i][:height, :width])[None, None].float() / 255)
+    return found
 
 
 def _folded(network: SuperPointNet) -> SuperPointNet:
@@ -93,4 +131,4 @@ def _mean(first: SuperPointNet, second: SuperPointNet) -> SuperPointNet:
 
 
 def _write(path: Path, weights: Checkpoint) -> None:
-    write_whole(path, lambda stream: stream.write(serialise(weights)))
+    write_whole(path, lambda stream: stream.write(serialise(weights, torch.float16)))

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import cv2
 import pytest
 import torch
+import torch.nn.functional as F
 from jsonargparse import ArgumentParser
 from skimage import data
 
@@ -46,8 +47,19 @@ def test_every_network_that_can_be_trained_is_exported(
     checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
     weights = export(tmp_path, settings, init, None, None)
     image = torch.rand(1, 1, 16, 24)
-    for got, wanted in zip(load(weights).network(image), network.eval()(image), strict=True):
-        assert torch.allclose(got, wanted, atol=1e-5)
+    (logits, rows), (wanted_logits, wanted_rows) = (
+        load(weights).network(image),
+        network.eval()(image),
+    )
+    assert torch.allclose(logits, wanted_logits, atol=5e-3)  # stored in half precision
+    # Descriptors may be turned, but all of them alike.
+    products, wanted = (
+        torch.einsum("bchw,bcij->bhwij", F.normalize(r, dim=1), F.normalize(r, dim=1))
+        for r in (rows, wanted_rows)
+    )
+    assert torch.allclose(products, wanted, atol=5e-3)
+    loaded = load(weights)
+    assert ("ranges" in loaded.metadata) == (norm != "after")
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert origin in card
     assert f"| licence | {licence}" in card
@@ -80,7 +92,8 @@ def test_an_average_lies_halfway_between_the_weights_and_what_they_came_from(tmp
     mean = load(export(tmp_path, settings, first, None, None, average=True)).network.state_dict()
     initial = fold_batch_norm(checkpoints.load_network(first, "").eval()).state_dict()
     for key, value in mean.items():
-        assert torch.allclose(value - initial[key], plain[key] - value, atol=1e-6)
+        if not key.startswith("descriptor.1"):  # turned
+            assert torch.allclose(value - initial[key], plain[key] - value, atol=2e-3)
     assert not torch.equal(mean["encoder.0.0.conv.weight"], plain["encoder.0.0.conv.weight"])
     assert "and averaged with it" in (tmp_path / "MODEL_CARD.md").read_text()
 
@@ -116,4 +129,6 @@ def test_a_running_mean_is_what_is_exported(tmp_path, settings):
     last, mean = (SuperPointNet(Architecture((2, 3, 4, 5))) for _ in range(2))
     checkpoints.write(tmp_path / "joint.ckpt", last, 3, {}, HISTORY, mean.state_dict())
     exported = load(export(tmp_path, settings, None, None, None)).network.state_dict()
-    assert all(torch.equal(value, exported[key]) for key, value in mean.state_dict().items())
+    for key, value in mean.state_dict().items():
+        if not key.startswith("descriptor.1"):  # turned
+            assert torch.allclose(value, exported[key], atol=1e-3)
