@@ -12,8 +12,8 @@ from uuid import uuid4
 def write_atomically(path: str | os.PathLike[str], data: bytes | memoryview) -> None:
     """Write a file atomically: the old content stays until the new one is on the disk.
 
-    The new content goes to a temporary file in the same folder, which is then renamed. What is not a
-    regular file, such as a pipe or a device, is written to directly. Symbolic links are followed.
+    The new content goes to a temporary file in the same folder, which is then renamed. What is not
+    a regular file, such as a pipe or a device, is written to directly. Symbolic links are followed.
 
     Parameters
     ----------

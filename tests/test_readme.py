@@ -17,6 +17,8 @@ from contract import IMAGE
 import cv2_superpoint
 from benchmarks.__main__ import main as benchmark
 from cv2_superpoint.apps.cli import _parser, main
+from cv2_superpoint.model.network import ARCHITECTURES
+from cv2_superpoint.model.weights import shipped_models
 from cv2_superpoint.runners.choose import PRECISIONS
 
 ROOT = Path(__file__).parent.parent
@@ -182,6 +184,16 @@ def test_getters_are_as_documented(detector):
 def test_precisions_are_as_documented():
     section = read(ROOT / "docs" / "parameters.md").split("## `precision`")[1]
     assert re.findall(r'^\| `"(\w+)"`', section, re.M) == list(PRECISIONS)
+
+
+def test_models_are_as_documented():
+    section = read(ROOT / "docs" / "parameters.md").split("## `model`")[1].split("\n## ")[0]
+    lengths = dict(re.findall(r'^\| `"([\w-]+)"` \| (\d+) values', section, re.M))
+    assert {k: int(v) for k, v in lengths.items()} == {
+        name: architecture.descriptor_dim for name, architecture in ARCHITECTURES.items()
+    }
+    without = {name for name in lengths if re.search(rf'"{name}"` .*none ship', section)}
+    assert set(shipped_models()) == set(lengths) - without
 
 
 # Commands ----------------------------------------------------------------------------------------

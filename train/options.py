@@ -135,7 +135,7 @@ def _parser(preset: str) -> ArgumentParser:
     parser.add_argument(
         "--descriptor_size",
         type=int,
-        help="export only so many numbers of each descriptor: its first principal components",
+        help="shorten exported descriptors to this many values: their first principal components",
     )
     parser.add_argument(
         "--sequences",

@@ -78,7 +78,7 @@ class SuperPoint(Parameters):
         Level of the pyramid that has the image's own size. Those before it are enlarged, which
         locates keypoints more precisely, but takes longer.
     descriptorSize
-        Keep only this many values of each descriptor, which loses little; by default all.
+        Keep only the first values of each descriptor, the most important ones; by default all.
     model
         ``"superpoint-lite"``, the fastest and the default; ``"superpoint"``, more accurate at
         several times the cost; or ``"superpoint-paper"``, which needs `weights`.
