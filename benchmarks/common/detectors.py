@@ -87,8 +87,14 @@ def root(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def sign_bits(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Keep one bit of each value, its sign: (N, D) floats become (N, D / 8) bytes."""
-    return np.packbits(descriptors > 0, axis=1)
+    """Turn (N, D) floats into 256 bits, (N, 32) bytes: the signs of random projections.
+
+    Equal angles give equally many equal bits, on average (Charikar, "Similarity Estimation
+    Techniques from Rounding Algorithms", STOC 2002).
+    """
+    normals = np.random.default_rng(0).normal(size=(256, descriptors.shape[1]))
+    frame, _ = np.linalg.qr(normals)  # orthogonal columns: no direction counts more than another
+    return np.packbits(descriptors @ frame.T.astype(np.float32) > 0, axis=1)
 
 
 def _contrib(name: str) -> Any:
@@ -133,7 +139,6 @@ WITH_FILE: dict[str, Callable[[int, str], Detector]] = {
 
 OURS: dict[str, dict[str, Any]] = {
     "SuperPoint": {},
-    "SuperPoint-pyramid": {"scaleFactor": 2**0.5, "nlevels": 3},
     "SuperPoint-full": {"model": "superpoint"},
     "SuperPoint-lite": {"model": "superpoint-lite"},
     "SuperPoint-binary": {},

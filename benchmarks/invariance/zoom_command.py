@@ -47,7 +47,7 @@ def add_command(commands: Any) -> None:
         "along",
     )
     add("--limit", type=positive, metavar="N", help="at most so many pictures")
-    add_methods(parser, "ORB", "SIFT", "AKAZE", "SuperPoint", "SuperPoint-pyramid")
+    add_methods(parser, "ORB", "SIFT", "AKAZE", "SuperPoint[nlevels=1]", "SuperPoint")
     add("--points", type=positive, default=1000, metavar="N", help="default: %(default)s")
     add(
         "--repeats",

@@ -20,10 +20,10 @@ from ..common.detectors import is_ours, settings_of
 
 METHODS = (
     *("ORB", "AKAZE", "SIFT"),
-    *("SuperPoint-lite[nlevels=1]", "SuperPoint-lite", "SuperPoint-full", "PlainSuperPoint"),
+    *("SuperPoint[nlevels=1]", "SuperPoint", "SuperPoint-full[nlevels=1]", "PlainSuperPoint"),
 )
 
-PRECISIONS = ("float32", "float16", "bfloat16")
+PRECISIONS = ("auto", "int8", "bfloat16", "float16", "float32")
 """Those of the package, named here because it imports PyTorch."""
 
 
@@ -75,7 +75,7 @@ def make(case: Case) -> Any:
     """
     if not is_ours(case.method):
         return detectors.make(case.method, case.points)
-    settings = {"device": case.device}
+    settings: dict[str, Any] = {"device": case.device, "threads": case.threads}
     if case.precision:
         settings["precision"] = case.precision
     model = unshipped(case.method)

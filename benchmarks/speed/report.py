@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.detectors import is_ours, settings_of
+from ..common.detectors import is_ours
 from ..common.tables import format_table
 from . import roofline
 from .cases import unshipped
@@ -29,7 +29,7 @@ def describe(result: Result, results: Sequence[Result]) -> dict[str, Any]:
         "points": case.points,
         "threads": case.threads,
         "device": case.device,
-        "precision": case.precision or None,
+        "precision": result.precision or case.precision or None,
         "batch": case.batch,
         "weights": _weights(case.method),
         "keypoints": result.keypoints,
@@ -52,9 +52,7 @@ def describe(result: Result, results: Sequence[Result]) -> dict[str, Any]:
         "ms_network_bound": None,
     }
     if result.operations:
-        settings = settings_of(case.method) or {}
-        precision = case.precision or settings.get("precision", "float32")
-        rate = roofline.multiplication_rate(case.device, precision, case.threads)
+        rate = roofline.multiplication_rate(case.device, result.precision, case.threads)
         row |= {
             "network_GFLOP": result.operations / 1e9,
             "machine_GFLOP_per_s": rate / 1e9,

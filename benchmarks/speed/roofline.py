@@ -8,23 +8,22 @@ bandwidth, the other part of that model, is left out.)
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import nn
-from torch.nn.modules import module as hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from cv2_superpoint.extract.regions import levels
+from cv2_superpoint.model.network import CELL, SuperPointNet
 from cv2_superpoint.opencv.conversion import to_keypoints
 from cv2_superpoint.runners.eager import DTYPES
 
 from ..common.datasets import Image
 
-STAGES = ("read-in", "network", "detection", "KeyPoints")
-"""Checks and upload; the convolutions; heat map to Features; Features to cv2.KeyPoint."""
+STAGES = ("network", "detection", "KeyPoints")
+"""The convolutions; all else from image to Features; Features to cv2.KeyPoint."""
 
 PRODUCTS = 20
 """So many matrix products, of which the fastest counts: other work only ever slows them down."""
@@ -50,9 +49,6 @@ def milliseconds(begin: Any, end: Any) -> float:
 def time_stages(detector: Any, images: Sequence[Image], device: str) -> dict[str, float]:
     """Time the stages of one call.
 
-    The network is what happens from the first call of a PyTorch module to the return of the last,
-    so all levels of a pyramid and what lies between them.
-
     Parameters
     ----------
     detector : SuperPoint
@@ -64,46 +60,53 @@ def time_stages(detector: Any, images: Sequence[Image], device: str) -> dict[str
     Returns
     -------
     dict of str to float
-        Milliseconds per image, by `STAGES`; empty if no PyTorch module was called.
+        Milliseconds per image, by `STAGES`, over all levels of the pyramid.
     """
-    with _module_calls(device) as calls:
-        marks = [mark(device)]
+    extractor = detector._extractor
+    runner = extractor.runner
+    extractor.runner = watched = _Watched(runner, device)
+    try:
+        begin = mark(device)
         features = detector.extract(list(images))
-        if not calls:
-            return {}
-        marks += [calls[0], calls[-1], mark(device)]
-    spans = [milliseconds(a, b) for a, b in itertools.pairwise(marks)]
+        end = mark(device)
+    finally:
+        extractor.runner = runner
+    network = sum(itertools.starmap(milliseconds, watched.calls))
     start = perf_counter()
     for one in features:
         to_keypoints(one)
-    spans.append(milliseconds(start, perf_counter()))
+    rest = milliseconds(begin, end) - network
+    spans = (network, rest, milliseconds(start, perf_counter()))
     return {name: span / len(images) for name, span in zip(STAGES, spans, strict=True)}
 
 
-@contextmanager
-def _module_calls(device: str) -> Iterator[list[Any]]:
-    """Collect a mark whenever a PyTorch module that has parts begins or ends."""
-    marks: list[Any] = []
+class _Watched:
+    """A runner that notes when each of its calls begins and ends."""
 
-    def note(module: nn.Module, *_: Any) -> None:
-        if any(True for _ in module.children()):  # to mark each layer as well would cost time
-            marks.append(mark(device))
+    def __init__(self, runner: Any, device: str) -> None:
+        self.runner, self.place = runner, device
+        self.device, self.precision = runner.device, runner.precision
+        self.calls: list[tuple[Any, Any]] = []
 
-    handles = [
-        hooks.register_module_forward_pre_hook(note),
-        hooks.register_module_forward_hook(note),
-    ]
-    try:
-        yield marks
-    finally:
-        for handle in handles:
-            handle.remove()
+    def __call__(self, *arguments: Any) -> Any:
+        begin = mark(self.place)
+        maps = self.runner(*arguments)
+        self.calls.append((begin, mark(self.place)))
+        return maps
 
 
 def count_operations(detector: Any, image: Image) -> int:
-    """Count the additions and multiplications of the convolutions on one image, by PyTorch."""
-    with FlopCounterMode(display=False) as counter:
-        detector.extract(image)
+    """Count the additions and multiplications of the convolutions on one image, by PyTorch.
+
+    All levels of the pyramid, each padded to whole cells, as the package does; the last layer of
+    the descriptors as if it were applied to all cells.
+    """
+    with torch.device("meta"):  # shapes only
+        network = SuperPointNet(detector._extractor.network.architecture)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        for _, size in levels(image.shape[0], image.shape[1], detector._settings):
+            height, width = (-(-side // CELL) * CELL for side in size)
+            network(torch.empty(1, 1, height, width, device="meta"))
     return int(counter.get_total_flops())
 
 
@@ -115,21 +118,24 @@ def multiplication_rate(device: str, precision: str, threads: int) -> float:
     ----------
     device : str
     precision : str
-        A key of DTYPES. On CUDA, float32 is TF32 where PyTorch's convolutions use that.
+        ``"int8"``, or a key of DTYPES. On CUDA, float32 is TF32 where PyTorch's convolutions use
+        that.
     threads : int
         Of the CPU; they stay set.
     """
     torch.set_num_threads(threads)
     side = 2048 if device == "cpu" else 8192
-    factor = torch.rand(side, side, device=device).to(DTYPES[precision])
+    factor = torch.rand(side, side, device=device) * 100
+    factor = factor.to(torch.int8 if precision == "int8" else DTYPES[precision])
+    multiply = torch._int_mm if precision == "int8" else torch.matmul
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     try:
-        factor @ factor
+        multiply(factor, factor)
         times = []
         for _ in range(PRODUCTS):
             begin = mark(device)
-            factor @ factor
+            multiply(factor, factor)
             times.append(milliseconds(begin, mark(device)))
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before

@@ -38,6 +38,8 @@ class Result:
         Medians, by `roofline.STAGES`; empty where they cannot be told apart.
     operations : int
         Of the convolutions, per image; 0 as for stages.
+    precision : str
+        Of the arithmetic of the network; empty as for stages.
     """
 
     case: Case
@@ -48,6 +50,7 @@ class Result:
     homography_times: list[float]
     stages: dict[str, float]
     operations: int = 0
+    precision: str = ""
 
     @property
     def frame_times(self) -> list[float]:
@@ -120,8 +123,8 @@ def _take_turn(
 def _find_homography(before: Any, keypoints: Any, matches: Any) -> Any:
     if len(matches) < 4:
         return None
-    source = np.array([before[m.queryIdx].pt for m in matches], np.float32)
-    target = np.array([keypoints[m.trainIdx].pt for m in matches], np.float32)
+    query, train = np.array([(m.queryIdx, m.trainIdx) for m in matches]).T
+    source, target = cv2.KeyPoint.convert(before)[query], cv2.KeyPoint.convert(keypoints)[train]
     return cv2.findHomography(source, target, cv2.RANSAC, 3.0)
 
 
@@ -136,10 +139,11 @@ def _clock(case: Case, call: Callable[[], Any]) -> tuple[Any, float, float]:
 
 
 def _result(case: Case, detector: Any, images: Sequence[Image], turns: Sequence[_Turn]) -> Result:
-    stages, operations = {}, 0
-    if hasattr(detector, "extract"):
+    stages, operations, precision = {}, 0, ""
+    if hasattr(detector, "getPrecision"):
         stages = _median_stages(detector, case, images)
-        operations = roofline.count_operations(detector, images[0]) if stages else 0
+        operations = roofline.count_operations(detector, images[0])
+        precision = detector.getPrecision()
     return Result(
         case,
         int(np.median([turn.keypoints for turn in turns])),
@@ -149,6 +153,7 @@ def _result(case: Case, detector: Any, images: Sequence[Image], turns: Sequence[
         [turn.homography_time for turn in turns if turn.homography_time is not None],
         stages,
         operations,
+        precision,
     )
 
 

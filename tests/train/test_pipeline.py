@@ -60,7 +60,7 @@ def test_from_shapes_to_weights_that_load(photographs, sequences, tmp_path):
     for stage in ("magicpoint", "labels1", "retrain1", "labels2", "joint"):
         assert f"\n| {stage} |" in card
     metrics = load(tmp_path / "superpoint-lite.safetensors").metadata["metrics"]
-    for method in ("ORB", "SIFT", "SuperPoint", "SuperPoint-pyramid"):
+    for method in ("ORB", "SIFT", "SuperPoint", "SuperPoint[nlevels=1]"):
         values = metrics["methods"][method]
         assert f"| {method} | {values['H@1']:.3f} | {values['H@3']:.3f} |" in card
     assert metrics["methods"]["SIFT"]["H@3"] == 1

@@ -20,6 +20,12 @@ from ..learn import checkpoints
 
 COLUMNS = ("H@1", "H@3", "H@5", "AUC@3", "MMA@1", "MMA@3", "MMA@5", "repeatability", "loc. error")
 
+METHODS = (
+    *("SuperPoint", "SuperPoint[nlevels=1]", "SuperPoint[precision=float32]"),
+    *("SuperPoint[nlevels=1,precision=float32]", "SuperPoint-binary"),
+)
+"""Ways to use the weights that the card compares: the default, one level, exact, sign bits."""
+
 _LIMITS = """\
 - Small objects of low contrast, and matches across more than the trained zoom and rotation, are
   found less reliably; an image pyramid (`nlevels`) helps with zoom.
@@ -47,7 +53,7 @@ def measure(weights: Path, sequences: Path) -> dict[str, Any]:
     UserError
         If the benchmark fails.
     """
-    ours = {f"{name}={weights}": name for name in ("SuperPoint", "SuperPoint-pyramid")}
+    ours = {f"{name}={weights}": name for name in METHODS}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benchmarks", "hpatches", "--out", folder]
         command += ["--data", str(sequences), "--repeats", "10"]

@@ -61,9 +61,18 @@ def test_root_by_hand() -> None:
     assert rows.dtype == np.float32
 
 
-def test_sign_bits_by_hand() -> None:
-    rows = detectors.sign_bits(np.array([[1, -1, 0, 2, -5, -5, -5, 1e-9]], np.float32))
-    assert rows.tolist() == [[0b10010001]]
+@pytest.mark.parametrize("size", [8, 64, 256])
+def test_bits_differ_as_angles_do(size: int) -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(40, size)).astype(np.float32)
+    rows[1:20] = rows[0] + random.normal(size=(19, size)) * 0.4
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    bits = detectors.sign_bits(rows)
+    assert (bits.shape, bits.dtype) == ((40, 32), np.uint8)
+    assert np.array_equal(detectors.sign_bits(-rows), ~bits)
+    differ = np.unpackbits(bits[0] ^ bits, axis=1).mean(1)
+    angles = np.arccos(np.clip(rows @ rows[0], -1, 1)) / np.pi
+    assert np.abs(differ - angles).max() < 0.1
 
 
 def test_root_sift_is_sift_with_other_descriptors(image: np.ndarray) -> None:
@@ -80,7 +89,7 @@ def test_superpoint_is_imported_when_it_is_made(monkeypatch: pytest.MonkeyPatch)
     made = {name: find_factory(name)(300) for name in ("SuperPoint", "SuperPoint-lite")}
     assert made["SuperPoint"] == (300, {})
     assert made["SuperPoint-lite"] == (300, {"model": "superpoint-lite"})
-    assert find_factory("SuperPoint-pyramid")(300)[1]["nlevels"] == 3
+    assert find_factory("SuperPoint[nlevels=3]")(300)[1]["nlevels"] == 3
     name = "SuperPoint-lite[nlevels=5, scaleFactor=1.414,precision=bfloat16]"
     assert find_factory(name)(300)[1] == {
         "model": "superpoint-lite",
