@@ -58,7 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     match.add_argument(
         "images", type=Path, nargs="*", metavar="A B", help="default: a bundled stereo pair"
     )
-    match.add_argument("-o", "--output", type=Path, default=Path("matches.png"))
+    match.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("matches.png"),
+        help="picture to write; default: matches.png",
+    )
     match.add_argument(
         "--against", choices=_CLASSICAL, help="also draw the matches of this feature"
     )
@@ -66,7 +72,13 @@ def _parser() -> argparse.ArgumentParser:
 
     detect = commands.add_parser("detect", parents=[feature], help="draw the keypoints of an image")
     detect.add_argument("image", type=Path)
-    detect.add_argument("-o", "--output", type=Path, default=Path("keypoints.png"))
+    detect.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("keypoints.png"),
+        help="picture to write; default: keypoints.png",
+    )
     detect.add_argument("--save", type=Path, help="also write the features to this .npz")
     detect.set_defaults(run=_detect)
 
