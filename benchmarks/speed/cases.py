@@ -75,7 +75,7 @@ def make(case: Case) -> Any:
     """
     if not is_ours(case.method):
         return detectors.make(case.method, case.points)
-    settings: dict[str, Any] = {"device": case.device, "threads": case.threads}
+    settings: dict[str, Any] = {"device": case.device}
     if case.precision:
         settings["precision"] = case.precision
     model = unshipped(case.method)

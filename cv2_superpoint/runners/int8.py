@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..model.network import CELL, ConvBlock, SuperPointNet, cells_of_squares
@@ -112,8 +111,7 @@ class Int8Runner:
 
     def __call__(self, pixels: Tensor, detect: bool, describe: bool) -> Maps:
         """Run the network; see :class:`Runner`."""
-        x = F.pixel_unshuffle(pixels.to(torch.uint8), self._stem_stride)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = _fold(pixels.to(torch.uint8), self._stem_stride)
         details, before = [], self._strides[0]
         for i, (stage, stride) in enumerate(zip(self._stages, self._strides, strict=True)):
             x = _halve(x) if stride > before else x
@@ -130,6 +128,13 @@ class Int8Runner:
             for cells in details:
                 logits[:, :-1] += cells
         return Maps(logits, self._descriptor(x) if describe else None)
+
+
+def _fold(pixels: Tensor, stride: int) -> Tensor:
+    """Turn squares of pixels into channels, channels last; faster than PyTorch's own unshuffle."""
+    grey = pixels[:, 0]
+    parts = [grey[:, i::stride, j::stride] for i in range(stride) for j in range(stride)]
+    return torch.stack(parts, dim=3).permute(0, 3, 1, 2)
 
 
 def _halve(x: Tensor) -> Tensor:

@@ -111,8 +111,8 @@ def test_settings_of_a_case_reach_the_detector(monkeypatch: pytest.MonkeyPatch) 
     ):
         cases.make(case)
     assert made == [
-        (("SuperPoint[nlevels=2]", 50), {"device": "cpu", "threads": 1, "precision": "bfloat16"}),
-        (("SuperPoint", 50), {"device": "cuda", "threads": 1}),
+        (("SuperPoint[nlevels=2]", 50), {"device": "cpu", "precision": "bfloat16"}),
+        (("SuperPoint", 50), {"device": "cuda"}),
         (("ORB", 50), {}),
     ]
 
