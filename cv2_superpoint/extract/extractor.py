@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from ..runners.maps import Maps, Runner
 from ..runners.threads import threads
 from ..settings import DetectionSettings
 from .merge import Found, merge, weakest_wanted
+from .on_device import ROUNDS, find_candidates, fit_memory, is_complete, pack, to_host, unpack
 from .regions import Region, cut, levels, resize, split
 
 GreyImage = npt.NDArray[np.uint8]
@@ -27,6 +29,10 @@ Mask = npt.NDArray[np.bool_]
 # work that goes there at once. A larger single image goes alone.
 _PIXELS_PER_BATCH = {"cpu": 1 << 18}
 _PIXELS_PER_BATCH_ELSEWHERE = 1 << 22
+
+# Devices where looking at a result costs nothing. Elsewhere Python would wait, and the device then
+# for Python.
+_ONE_BY_ONE = ("cpu",)
 
 
 class Extractor:
@@ -81,23 +87,70 @@ class Extractor:
         -------
         list of Features
             One per image.
+
+        Raises
+        ------
+        MemoryError
+            If the device's memory is too small for even a small part of an image.
         """
-        found: list[list[Found]] = [[] for _ in images]
+        results: dict[int, Features] = {}
+        one_by_one = self.runner.device.type in _ONE_BY_ONE
+        extract = self._extract_one_by_one if one_by_one else self._extract_at_once
+
+        def work(batch: list[int], core: int) -> None:
+            pixels = self._to_device(np.stack([images[i] for i in batch]))[:, None]
+            allowed = self._masks_to_device([masks[i] for i in batch], pixels)
+            found = extract(pixels, allowed, settings, describe, core)
+            results.update(zip(batch, found, strict=True))
+
         with threads(self.thread_count):
             for batch in self._batches(images):
-                pixels = self._to_device([images[i] for i in batch])
-                allowed = [masks[i] for i in batch]
-                on_device = [
-                    m if m is None else torch.from_numpy(m).to(pixels.device) for m in allowed
-                ]
-                for region, cells in _regions(pixels, settings):
-                    maps = self.runner(cells, True, describe)
-                    for place, (i, mask) in enumerate(zip(batch, on_device, strict=True)):
-                        least = weakest_wanted(found[i], settings)
-                        found[i].append(
-                            self._find(maps, place, region, pixels, mask, settings, least)
-                        )
-            return [merge(parts, settings) for parts in found]
+                fit_memory(work, batch)
+        return [results[i] for i in range(len(images))]
+
+    def _extract_one_by_one(
+        self,
+        pixels: Tensor,
+        masks: Tensor | None,
+        settings: DetectionSettings,
+        describe: bool,
+        core: int,
+    ) -> list[Features]:
+        """Extract from a batch, looking at intermediate results to save work."""
+        found: list[list[Found]] = [[] for _ in pixels]
+        for region, cells in _regions(pixels, settings, core):
+            maps = self.runner(cells, True, describe)
+            for place, parts in enumerate(found):
+                least = weakest_wanted(parts, settings)
+                parts.append(self._find(maps, place, region, masks, settings, least))
+        return [merge(parts, settings) for parts in found]
+
+    def _extract_at_once(
+        self,
+        pixels: Tensor,
+        masks: Tensor | None,
+        settings: DetectionSettings,
+        describe: bool,
+        core: int,
+    ) -> list[Features]:
+        """Extract from a batch, waiting for the device only at the end."""
+        rounds = ROUNDS
+        while True:
+            parts = [
+                find_candidates(
+                    self.runner(cells, True, describe),
+                    region,
+                    masks,
+                    settings,
+                    self._project,
+                    rounds,
+                )
+                for region, cells in _regions(pixels, settings, core)
+            ]
+            packed = to_host(pack(parts, settings))
+            if is_complete(packed):
+                return unpack(packed, settings, describe)
+            rounds *= 2
 
     @torch.inference_mode()
     def describe(
@@ -129,19 +182,26 @@ class Extractor:
         results = [np.empty((len(points), self.descriptor_size), np.float32) for points in xy]
         own = settings.first_level
         level_of = [np.where((o >= 0) & (o < settings.nlevels), o, own) for o in octave]
+
+        def work(batch: list[int], core: int) -> None:
+            pixels = self._to_device(np.stack([images[i] for i in batch]))[:, None]
+            wanted = np.unique(np.concatenate([level_of[i] for i in batch]))
+            described = []
+            for region, cells in _regions(pixels, settings, core, wanted):
+                features = self.runner(cells, False, True).features
+                assert features is not None
+                for place, i in enumerate(batch):
+                    points = region.from_image(torch.from_numpy(xy[i]))
+                    inside = region.in_core(points).numpy()
+                    chosen = np.flatnonzero(inside & (level_of[i] == region.level))
+                    points = self._to_device(points[chosen].numpy())
+                    described.append((i, chosen, self._project(features, place, points)))
+            for i, chosen, rows in described:
+                results[i][chosen] = rows.cpu().numpy()
+
         with threads(self.thread_count):
             for batch in self._batches(images):
-                pixels = self._to_device([images[i] for i in batch])
-                wanted = np.unique(np.concatenate([level_of[i] for i in batch]))
-                for region, cells in _regions(pixels, settings, wanted):
-                    features = self.runner(cells, False, True).features
-                    assert features is not None
-                    for place, i in enumerate(batch):
-                        points = region.from_image(torch.from_numpy(xy[i]).to(pixels.device))
-                        inside = region.in_core(points).cpu().numpy()
-                        chosen = np.flatnonzero(inside & (level_of[i] == region.level))
-                        rows = self._project(features, place, points[chosen])
-                        results[i][chosen] = rows.cpu().numpy()
+                fit_memory(work, batch)
         return results
 
     def _batches(self, images: Sequence[GreyImage]) -> Iterator[list[int]]:
@@ -155,17 +215,26 @@ class Extractor:
             for start in range(0, len(members), count):
                 yield members[start : start + count]
 
-    def _to_device(self, images: Sequence[GreyImage]) -> Tensor:
-        """Return ``(B, 1, H, W)`` uint8 grey on the device."""
-        return torch.from_numpy(np.stack(images)).to(self.runner.device)[:, None]
+    def _to_device(self, array: npt.NDArray[Any]) -> Tensor:
+        """Copy an array to the device; the copy to a GPU goes on while Python does."""
+        tensor = torch.from_numpy(array)
+        if self.runner.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.runner.device, non_blocking=True)
+
+    def _masks_to_device(self, masks: Sequence[Mask | None], pixels: Tensor) -> Tensor | None:
+        """Return ``(B, H, W)`` bool on the device, or None if there is no mask."""
+        if all(mask is None for mask in masks):
+            return None
+        everywhere = np.ones(pixels.shape[2:], np.bool_)
+        return self._to_device(np.stack([everywhere if m is None else m for m in masks]))
 
     def _find(
         self,
         maps: Maps,
         place: int,
         region: Region,
-        pixels: Tensor,
-        mask: Tensor | None,
+        masks: Tensor | None,
         settings: DetectionSettings,
         least: float,
     ) -> Found:
@@ -173,38 +242,37 @@ class Extractor:
         assert maps.logits is not None
         height, width = region.size
         heat = heat_map(maps.logits[place : place + 1])[0, :height, :width]
-        corner = torch.tensor([pixels.shape[3] - 1, pixels.shape[2] - 1], device=pixels.device)
 
         def keep(xy: Tensor) -> Tensor:
             kept = region.in_core(xy) & region.off_border(xy, settings.edge_threshold)
-            if mask is not None:
-                x, y = (_clamped(region.to_image(xy), corner) + 0.5).long().unbind(1)
-                kept &= mask[y, x]  # at OpenCV's rounding
-            return kept
+            return kept if masks is None else kept & region.masked(xy, masks, place)
 
         xy, score = find_points(heat, least, settings.nms_radius, settings.nfeatures, keep)
         rows = None if maps.features is None else self._project(maps.features, place, xy)
-        return Found(_clamped(region.to_image(xy), corner), score, region.level, rows)
+        return Found(region.inside_image(xy), score, region.level, rows)
 
-    def _project(self, features: Tensor, place: int, xy: Tensor) -> Tensor:
-        """Return the descriptors at pixels of a region, ``(N, D)`` float32 of unit norm."""
-        image = torch.full((len(xy),), place, dtype=torch.int64, device=xy.device)
+    def _project(self, features: Tensor, image: Tensor | int, xy: Tensor) -> Tensor:
+        """Return the descriptors at pixels of a region, ``(N, D)`` float32 of unit norm.
+
+        `image` says for each, or for all, which of the batch.
+        """
+        if isinstance(image, int):
+            image = torch.full((len(xy),), image, dtype=torch.int64, device=xy.device)
         with torch.autocast(xy.device.type, enabled=False):
             rows = self.network.project(sample(features, image, xy))
         return F.normalize(rows[:, : self.descriptor_size], dim=1)
 
 
 def _regions(
-    pixels: Tensor, settings: DetectionSettings, wanted: Container[int] | None = None
+    pixels: Tensor,
+    settings: DetectionSettings,
+    core: int,
+    wanted: Container[int] | None = None,
 ) -> Iterator[tuple[Region, Tensor]]:
     """Yield the regions of all levels, or of some, and their pixels in whole cells."""
     image_size = (pixels.shape[2], pixels.shape[3])
     for level, size in levels(*image_size, settings):
         if wanted is None or level in wanted:
             level_pixels = resize(pixels, size)
-            for region in split(level, size, image_size):
+            for region in split(level, size, image_size, core):
                 yield region, cut(level_pixels, region)
-
-
-def _clamped(xy: Tensor, corner: Tensor) -> Tensor:
-    return torch.minimum(xy.clamp_min(0), corner)

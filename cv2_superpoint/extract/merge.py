@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -43,18 +44,29 @@ def merge(found: list[Found], settings: DetectionSettings) -> Features:
     order = score.argsort(descending=True, stable=True)
     order = order[: settings.nfeatures] if settings.nfeatures > 0 else order
     level = torch.cat([torch.full_like(part.score, part.level) for part in found])[order]
-    octave = level.cpu().numpy().astype(np.int32)
     described = [part.descriptors for part in found if part.descriptors is not None]
     rows = torch.cat(described)[order].cpu().numpy() if described else None
-    scales = np.array([settings.scale(i) for i in range(settings.nlevels)])
-    return Features(
+    return to_features(
         xy=torch.cat([part.xy for part in found])[order].cpu().numpy(),
         score=score[order].cpu().numpy(),
-        size=(CELL * scales[octave]).astype(np.float32),
-        angle=np.full(len(octave), -1, np.float32),
-        octave=octave,
+        octave=level.cpu().numpy().astype(np.int32),
         descriptors=rows,
+        settings=settings,
     )
+
+
+def to_features(
+    xy: npt.NDArray[np.float32],
+    score: npt.NDArray[np.float32],
+    octave: npt.NDArray[np.int32],
+    descriptors: npt.NDArray[np.float32] | None,
+    settings: DetectionSettings,
+) -> Features:
+    """Return features with the size that their level gives them, and no angle."""
+    scales = np.array([settings.scale(i) for i in range(settings.nlevels)])
+    size = (CELL * scales[octave]).astype(np.float32)
+    angle = np.full(len(octave), -1, np.float32)
+    return Features(xy, score, size, angle, octave, descriptors)
 
 
 def weakest_wanted(found: list[Found], settings: DetectionSettings) -> float:

@@ -69,13 +69,42 @@ class Region:
 
     def to_image(self, xy: Tensor) -> Tensor:
         """Turn ``(N, 2)`` pixels of the region into those of the image."""
-        offset, scale = self._frame(xy)
-        return (xy + offset + 0.5) / scale - 0.5
+        x, y = xy.unbind(1)
+        across, down = self._scale
+        x = (x + self.columns.start + 0.5) / across - 0.5
+        y = (y + self.rows.start + 0.5) / down - 0.5
+        return torch.stack([x, y], dim=1)
+
+    def inside_image(self, xy: Tensor) -> Tensor:
+        """Turn ``(N, 2)`` pixels of the region into the nearest ones inside the image."""
+        x, y = self.to_image(xy).unbind(1)
+        height, width = self.image_size
+        return torch.stack([x.clamp(0, width - 1), y.clamp(0, height - 1)], dim=1)
+
+    def masked(self, xy: Tensor, masks: Tensor, image: Tensor | int) -> Tensor:
+        """Look up ``(N, 2)`` pixels of the region in the images' masks, at OpenCV's rounding.
+
+        Parameters
+        ----------
+        xy
+            ``(N, 2)``.
+        masks
+            ``(B, H, W)`` bool.
+        image
+            ``(N,)`` integer, or one for all: whose mask.
+        """
+        x, y = (self.inside_image(xy) + 0.5).long().unbind(1)
+        height, width = self.image_size
+        # What is no number must not be looked up outside.
+        return masks[image, y.clamp(0, height - 1), x.clamp(0, width - 1)]
 
     def from_image(self, xy: Tensor) -> Tensor:
         """Turn ``(N, 2)`` pixels of the image into those of the region."""
-        offset, scale = self._frame(xy)
-        return (xy + 0.5) * scale - 0.5 - offset
+        x, y = xy.unbind(1)
+        across, down = self._scale
+        x = (x + 0.5) * across - 0.5 - self.columns.start
+        y = (y + 0.5) * down - 0.5 - self.rows.start
+        return torch.stack([x, y], dim=1)
 
     def in_core(self, xy: Tensor) -> Tensor:
         """Tell which ``(N, 2)`` pixels of the region lie in its core."""
@@ -92,10 +121,11 @@ class Region:
         bottom = self.level_size[0] - 1 - border - self.rows.start
         return (x >= left) & (x <= right) & (y >= top) & (y <= bottom)
 
-    def _frame(self, xy: Tensor) -> tuple[Tensor, Tensor]:
-        offset = xy.new_tensor([self.columns.start, self.rows.start])
-        scale = [n / m for n, m in zip(self.level_size[::-1], self.image_size[::-1], strict=True)]
-        return offset, xy.new_tensor(scale)
+    @property
+    def _scale(self) -> tuple[float, float]:
+        """How many pixels of the level one of the image is, in x and y."""
+        (level_height, level_width), (height, width) = self.level_size, self.image_size
+        return level_width / width, level_height / height
 
 
 def levels(
@@ -132,7 +162,12 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """Return ``(B, 1, H, W)`` images at another ``(height, width)``, anti-aliased."""
     if (pixels.shape[2], pixels.shape[3]) == size:
         return pixels
-    return F.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)
+    if pixels.device.type == "cpu":
+        return F.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)
+    # Elsewhere PyTorch resizes floating point only.
+    return F.interpolate(
+        pixels.float(), size, mode="bilinear", align_corners=False, antialias=True
+    ).round()
 
 
 def cut(level: Tensor, region: Region) -> Tensor:

@@ -127,13 +127,16 @@ def non_maximum_suppression(score: Tensor, threshold: float, radius: int) -> Ten
     alive = score.where(score > threshold, 0)
     kept = torch.zeros_like(score, dtype=torch.bool)
     while alive.amax() > 0:
-        first, alive = _suppress(alive, radius)
+        first, alive = suppress_once(alive, radius)
         kept |= first
     return kept
 
 
-def _suppress(alive: Tensor, radius: int) -> tuple[Tensor, Tensor]:
-    """Return which pixels are the first of their windows, and the others out of their reach."""
+def suppress_once(alive: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    """Return which pixels are the first of their windows, and the others out of their reach.
+
+    One pass of :func:`non_maximum_suppression`, on ``(B, H, W)`` scores of which 0 do not count.
+    """
     first = _first_of_windows(alive, radius) if radius else alive > 0
     return first, alive.masked_fill(max_filter(first.to(torch.uint8), radius).bool(), 0)
 
@@ -290,15 +293,16 @@ def refine_subpixel(heat: Tensor, index: Tensor) -> Tensor:
     b, y, x = index.unbind(1)
     batch, height, width = heat.shape
     stacked = F.pad(heat, (3, 3, 3, 3)).reshape(batch * (height + 6), width + 6)
-    xy = _refine(stacked, torch.stack([y + 3 + b * (height + 6), x + 3]))
-    x, y = (xy - torch.stack([torch.zeros_like(b), b * (height + 6)], dim=1)).unbind(1)
+    above = b * (height + 6)
+    x, y = _refine(stacked, torch.stack([y + 3 + above, x + 3]), above).unbind(1)
     return torch.stack([x.clamp(0, width - 1), y.clamp(0, height - 1)], dim=1)
 
 
-def _refine(near: Tensor, peak: Tensor) -> Tensor:
+def _refine(near: Tensor, peak: Tensor, above: Tensor | int = 0) -> Tensor:
     """Refine peaks ``(2, N)`` ``(y, x)`` of a map with a frame of three zeros; see above.
 
-    Returns positions ``(N, 2)`` ``(x, y)`` of the map without its frame.
+    Returns positions ``(N, 2)`` ``(x, y)`` of the map without its frame, and, if it is one of a
+    stack, without the rows above it.
     """
     row, flat = near.shape[1], near.reshape(-1)
     place = peak[0] * row + peak[1]
@@ -309,7 +313,7 @@ def _refine(near: Tensor, peak: Tensor) -> Tensor:
     weight = flat.index_select(0, (offset + place).flatten()).view(len(offset), -1).float()
     total = weight.sum(0).clamp_min(torch.finfo(torch.float32).tiny)
     x = place % row - 3 + (weight * ox).sum(0) / total
-    y = place // row - 3 + (weight * oy).sum(0) / total
+    y = place // row - 3 - above + (weight * oy).sum(0) / total
     return torch.stack([x, y], dim=1)
 
 

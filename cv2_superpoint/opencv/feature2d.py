@@ -371,12 +371,15 @@ class SuperPoint(Parameters):
             for image, mask in zip(grey, masks, strict=True)
         ]
         present = [i for i, image in enumerate(grey) if image is not None]
-        found = self._extractor.extract(
-            [image for image in grey if image is not None],
-            [allowed[i] for i in present],
-            settings,
-            describe,
-        )
+        try:
+            found = self._extractor.extract(
+                [image for image in grey if image is not None],
+                [allowed[i] for i in present],
+                settings,
+                describe,
+            )
+        except MemoryError as error:
+            raise bad_argument(function, str(error), cv2.Error.StsNoMem) from error
         by_image = dict(zip(present, found, strict=True))
         return [by_image[i] if i in by_image else self._no_features() for i in range(len(grey))]
 
@@ -397,12 +400,15 @@ class SuperPoint(Parameters):
             given = keypoint_list(points, "compute")
             kept.append(() if image is None else inside_image(given, image.shape))
         present = [i for i, points in enumerate(kept) if points]
-        found = self._extractor.describe(
-            [image for i, image in enumerate(grey) if image is not None and kept[i]],
-            [np.array([p.pt for p in kept[i]], np.float32) for i in present],
-            [np.array([p.octave for p in kept[i]], np.int32) for i in present],
-            settings,
-        )
+        try:
+            found = self._extractor.describe(
+                [image for i, image in enumerate(grey) if image is not None and kept[i]],
+                [np.array([p.pt for p in kept[i]], np.float32) for i in present],
+                [np.array([p.octave for p in kept[i]], np.int32) for i in present],
+                settings,
+            )
+        except MemoryError as error:
+            raise bad_argument("compute", str(error), cv2.Error.StsNoMem) from error
         rows = dict(zip(present, found, strict=True))
         return kept, [rows.get(i) for i in range(len(kept))]
 

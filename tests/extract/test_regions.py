@@ -70,7 +70,9 @@ def test_seams_do_not_show(photographs, monkeypatch, nlevels, precision):
     )
     whole = feature.extract(image)
     monkeypatch.setattr(
-        extractor, "split", lambda level, size, full: regions.split(level, size, full, core=256)
+        extractor,
+        "split",
+        lambda level, size, full, core: regions.split(level, size, full, core=256),
     )
     tiled = feature.extract(image)
     assert len(tiled) == pytest.approx(len(whole), rel=0.01)
@@ -90,7 +92,9 @@ def test_points_are_described_alike_in_tiles(photographs, monkeypatch):
     feature = SuperPoint_create(200, nlevels=2, device="cpu", precision="float32")
     keypoints, wanted = feature.detectAndCompute(image, None)
     monkeypatch.setattr(
-        extractor, "split", lambda level, size, full: regions.split(level, size, full, core=256)
+        extractor,
+        "split",
+        lambda level, size, full, core: regions.split(level, size, full, core=256),
     )
     kept, got = feature.compute(image, keypoints)
     assert len(kept) == len(keypoints)
