@@ -178,6 +178,11 @@ class Extractor:
         -------
         list of ndarray
             ``(N, D)`` float32 of unit L2 norm, C-contiguous, one per image.
+
+        Raises
+        ------
+        MemoryError
+            If the device's memory is too small for even a small part of an image.
         """
         results = [np.empty((len(points), self.descriptor_size), np.float32) for points in xy]
         own = settings.first_level
@@ -217,10 +222,10 @@ class Extractor:
 
     def _to_device(self, array: npt.NDArray[Any]) -> Tensor:
         """Copy an array to the device; the copy to a GPU goes on while Python does."""
-        tensor = torch.from_numpy(array)
-        if self.runner.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.runner.device, non_blocking=True)
+        tensor, device = torch.from_numpy(array), self.runner.device
+        if device.type == "cuda":
+            return tensor.pin_memory().to(device, non_blocking=True)
+        return tensor.to(device)
 
     def _masks_to_device(self, masks: Sequence[Mask | None], pixels: Tensor) -> Tensor | None:
         """Return ``(B, H, W)`` bool on the device, or None if there is no mask."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cv2_superpoint import Features, SuperPoint_create
+from cv2_superpoint.extract import extractor, on_device
 
 pytestmark = pytest.mark.gpu
 
@@ -39,8 +40,8 @@ def assert_close(a: Features, b: Features, share: float, pixels: float, cosine: 
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
 def test_cpu_and_gpu_agree(photographs, parameters):
-    cpu = SuperPoint_create(500, device="cpu", **parameters)
-    gpu = SuperPoint_create(500, device="cuda", **parameters)
+    cpu = SuperPoint_create(500, device="cpu", precision="float32", **parameters)
+    gpu = SuperPoint_create(500, device="cuda", precision="float32", **parameters)
     for image in photographs.values():
         assert_close(gpu.extract(image), cpu.extract(image), 0.98, 0.05, 0.9999)
         keypoints = cpu.detect(image)
@@ -48,9 +49,64 @@ def test_cpu_and_gpu_agree(photographs, parameters):
         np.testing.assert_allclose(rows, cpu.compute(image, keypoints)[1], atol=1e-3)
 
 
+@pytest.mark.usefixtures("exact")
+@pytest.mark.parametrize("nfeatures", [0, 50, 5000])
+def test_limits_and_masks_on_a_gpu(photographs, nfeatures):
+    image = photographs["coffee"]
+    mask = np.zeros_like(image)
+    mask[50:200, 30:300] = 255
+    cpu = SuperPoint_create(nfeatures, device="cpu", precision="float32")
+    gpu = SuperPoint_create(nfeatures, device="cuda", precision="float32")
+    wanted, got = cpu.extract(image, mask), gpu.extract(image, mask)
+    assert len(got) == pytest.approx(len(wanted), rel=0.03)
+    between = distances(got, wanted)
+    assert (between.min(1) <= 0.05).mean() >= 0.97
+    assert (between.min(0) <= 0.05).mean() >= 0.97
+
+
+@pytest.mark.parametrize("describe", [False, True])
+def test_extraction_waits_for_the_gpu_once(photographs, monkeypatch, describe):
+    feature = SuperPoint_create(500, device="cuda")
+    images, settings = [photographs["coffee"]] * 3, feature._settings
+    extract = feature._extractor.extract
+    extract(images, [None] * 3, settings, describe)  # libraries wait when they start
+    copied = []
+
+    def to_host(packed):
+        copied.append(packed)
+        torch.cuda.set_sync_debug_mode("default")  # this may wait
+        return on_device.to_host(packed)
+
+    monkeypatch.setattr(extractor, "to_host", to_host)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        extract(images, [None] * 3, settings, describe)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(copied) == 1
+
+
+def test_little_memory_on_a_gpu(photographs, monkeypatch):
+    several = [photographs["camera"]] * 16
+    feature = SuperPoint_create(100, device="cuda", precision="float32")
+    whole = feature.extract(several)
+    attempts = []
+    fit = on_device.fit_memory
+    monkeypatch.setattr(on_device, "fit_memory", lambda *given: attempts.append(1) or fit(*given))
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + 2**27) / total)
+    try:
+        for got, wanted in zip(feature.extract(several), whole, strict=True):
+            assert (distances(got, wanted).min(1) <= 0.1).mean() >= 0.95
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert attempts, "all fitted at once"
+
+
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_half_precision_is_close(photographs, precision):
-    whole = SuperPoint_create(500, device="cuda")
+    whole = SuperPoint_create(500, device="cuda", precision="float32")
     half = SuperPoint_create(500, device="cuda", precision=precision)
     for image in photographs.values():
         found = half.extract(image)

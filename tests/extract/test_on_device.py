@@ -30,7 +30,9 @@ def network(device: torch.device = CPU) -> SuperPointNet:
 
 
 class RandomMaps:
-    """A runner whose maps depend on the pixels' shape only; with ties, cells repeat."""
+    """A runner whose maps depend on the pixels' shape only; with ties, one pixel of
+    each cell has one of two values.
+    """
 
     precision = "float32"
     device = CPU
@@ -44,7 +46,10 @@ class RandomMaps:
         size = (batch, 65, height // 8, width // 8)
         logits = 4 * torch.randn(size, generator=generator)
         if self.ties:
-            logits = logits[..., :1, :2].repeat(1, 1, size[2], size[3])[..., : size[3]]
+            hottest = logits == logits[:, :64].amax(1, keepdim=True)
+            dustbin = (logits[:, 64:] > 0).float()
+            logits = torch.where(hottest, 0.0, -200.0)
+            logits[:, 64:] = dustbin
         features = torch.randn((batch, WIDTH, *size[2:]), generator=generator)
         return Maps(logits, features if describe else None)
 
