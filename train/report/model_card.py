@@ -26,6 +26,11 @@ METHODS = (
 )
 """Ways to use the weights that the card compares: the default, one level, exact, sign bits."""
 
+_TERMS = """\
+Not all of these photographs are free: some were published for research use, or under a
+non-commercial licence, as the notes say; of others, such as images collected from the web, we know
+no licence. No photograph is part of the package."""
+
 _LIMITS = """\
 - Small objects of low contrast, and matches across more than the trained zoom and rotation, are
   found less reliably; an image pyramid (`nlevels`) helps with zoom.
@@ -162,7 +167,7 @@ def _data(out: Path, manifest: Path | None) -> str:
     with open(manifest, newline="") as stream:
         notes = Counter(row["licence_note"] for row in csv.DictReader(stream))
     rows = [(note, str(count)) for note, count in notes.most_common()]
-    return f"{text}\n\n" + _table(("source and licence note", "images"), rows)
+    return f"{text}\n\n" + _table(("source and licence note", "images"), rows) + f"\n\n{_TERMS}"
 
 
 def _figures(metrics: dict[str, Any] | None) -> str:
