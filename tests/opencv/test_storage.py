@@ -213,11 +213,19 @@ def test_strings_that_are_not_utf8(feature, tmp_path):
     assert_refused(feature, storage.root(), "name")
 
 
-def test_data_in_base64_does_not_hang(feature, tmp_path):
-    # OpenCV's parser never returns from this one.
-    path = tmp_path / "parameters.yml"
-    path.write_text("%YAML 1.2\n---\nm: !!binary |\n  #   MWQg\n\xea\nnfeatures: 5\n")
-    assert_refused(feature, path, "base64")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "%YAML 1.2\n---\nm: !!binary |\n   ?{}\nnlevels: 2\n",
+        '{{"m": "$base64$?{}", "nlevels": 2}}',
+        '<?xml version="1.0"?>\n<opencv_storage><m type_id="binary">?{}</m></opencv_storage>\n',
+    ],
+)
+def test_data_in_base64_does_not_hang(text, feature, tmp_path):
+    # OpenCV's parser never returns from these.
+    path = tmp_path / "parameters"
+    path.write_text(text.format("A" * 60))
+    assert_refused(feature, path, "data in base64")
 
 
 TOKENS = rb"""[ ] { } : - " ' < > <a> </a> /> <!-- --> ... --- # \x \ | ~ , & ! ? !!map
