@@ -311,9 +311,12 @@ def _refine(near: Tensor, peak: Tensor, above: Tensor | int = 0) -> Tensor:
     place = place + offset[:, 0][around.detach().argmax(0)]
     oy, ox, offset = _offsets(2, row, near.device)
     weight = flat.index_select(0, (offset + place).flatten()).view(len(offset), -1).float()
-    total = weight.sum(0).clamp_min(torch.finfo(torch.float32).tiny)
-    x = place % row - 3 + (weight * ox).sum(0) / total
-    y = place // row - 3 - above + (weight * oy).sum(0) / total
+    # Along rows: down columns, a sum's last bits depend on how many columns there are, and so on
+    # which other points were found.
+    weight, ox, oy = weight.T.contiguous(), ox.T, oy.T
+    total = weight.sum(1).clamp_min(torch.finfo(torch.float32).tiny)
+    x = place % row - 3 + (weight * ox).sum(1) / total
+    y = place // row - 3 - above + (weight * oy).sum(1) / total
     return torch.stack([x, y], dim=1)
 
 
