@@ -16,7 +16,7 @@ from ..features import Features
 from ..model.decode import find_points, heat_map, sample
 from ..model.network import SuperPointNet
 from ..runners.maps import Maps, Runner
-from ..runners.threads import threads
+from ..runners.threads import Spread, threads
 from ..settings import DetectionSettings
 from .merge import Found, merge, weakest_wanted
 from .on_device import ROUNDS, find_candidates, fit_memory, is_complete, pack, to_host, unpack
@@ -100,16 +100,17 @@ class Extractor:
         def work(batch: list[int], core: int) -> None:
             pixels = self._to_device(np.stack([images[i] for i in batch]))[:, None]
             allowed = self._masks_to_device([masks[i] for i in batch], pixels)
-            found = extract(pixels, allowed, settings, describe, core)
+            found = extract(spread, pixels, allowed, settings, describe, core)
             results.update(zip(batch, found, strict=True))
 
-        with threads(self.thread_count):
+        with threads(self.thread_count) as spread:
             for batch in self._batches(images):
                 fit_memory(work, batch)
         return [results[i] for i in range(len(images))]
 
     def _extract_one_by_one(
         self,
+        spread: Spread,
         pixels: Tensor,
         masks: Tensor | None,
         settings: DetectionSettings,
@@ -119,7 +120,7 @@ class Extractor:
         """Extract from a batch, looking at intermediate results to save work."""
         found: list[list[Found]] = [[] for _ in pixels]
         for region, cells in _regions(pixels, settings, core):
-            maps = self.runner(cells, True, describe)
+            maps = spread(self.runner, cells, True, describe)
             for place, parts in enumerate(found):
                 least = weakest_wanted(parts, settings)
                 parts.append(self._find(maps, place, region, masks, settings, least))
@@ -127,6 +128,7 @@ class Extractor:
 
     def _extract_at_once(
         self,
+        spread: Spread,
         pixels: Tensor,
         masks: Tensor | None,
         settings: DetectionSettings,
@@ -138,7 +140,7 @@ class Extractor:
         while True:
             parts = [
                 find_candidates(
-                    self.runner(cells, True, describe),
+                    spread(self.runner, cells, True, describe),
                     region,
                     masks,
                     settings,
@@ -193,7 +195,7 @@ class Extractor:
             wanted = np.unique(np.concatenate([level_of[i] for i in batch]))
             described = []
             for region, cells in _regions(pixels, settings, core, wanted):
-                features = self.runner(cells, False, True).features
+                features = spread(self.runner, cells, False, True).features
                 assert features is not None
                 for place, i in enumerate(batch):
                     points = region.from_image(torch.from_numpy(xy[i]))
@@ -204,7 +206,7 @@ class Extractor:
             for i, chosen, rows in described:
                 results[i][chosen] = rows.cpu().numpy()
 
-        with threads(self.thread_count):
+        with threads(self.thread_count) as spread:
             for batch in self._batches(images):
                 fit_memory(work, batch)
         return results

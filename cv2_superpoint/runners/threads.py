@@ -8,11 +8,16 @@ one. And a child of ``os.fork`` has none of its parent's threads, but waits for 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
+from typing import Any, TypeVar
 
 import torch
+
+T = TypeVar("T")
+Spread = Callable[..., Any]
+"""Calls a function with its arguments on several threads."""
 
 _lock = Lock()
 _inside, _before = 0, 1
@@ -57,17 +62,39 @@ def _idle_cores() -> int:
 
 
 @contextmanager
-def threads(wanted: int | None) -> Iterator[None]:
-    """Use this many threads (see :func:`choose_threads`) within the context."""
+def threads(wanted: int | None) -> Iterator[Spread]:
+    """Compute on one thread within the context, but for what is spread over several.
+
+    One, because the last bits of small matrix products depend on the number of threads, which
+    follows the load of the machine; the network's outputs do not.
+
+    Parameters
+    ----------
+    wanted
+        How many threads to spread work over (see :func:`choose_threads`).
+
+    Yields
+    ------
+    callable
+        ``spread(function, *arguments)`` calls a function on so many threads.
+    """
     global _inside, _before
     count = choose_threads(wanted)
+
+    def spread(function: Callable[..., T], *arguments: Any) -> T:
+        torch.set_num_threads(count)
+        try:
+            return function(*arguments)
+        finally:
+            torch.set_num_threads(1)
+
     with _lock:
         if not _inside:
             _before = torch.get_num_threads()
         _inside += 1
-        torch.set_num_threads(count)
+        torch.set_num_threads(1)
     try:
-        yield
+        yield spread
     finally:
         with _lock:
             _inside -= 1

@@ -25,7 +25,9 @@ def torch_threads():
 def test_a_wish_is_followed(torch_threads):
     torch_threads(2)
     assert choose_threads(3) == 3
-    with threads(1):
+    with threads(3) as spread:
+        assert torch.get_num_threads() == 1
+        assert spread(torch.get_num_threads) == 3
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
 
@@ -70,3 +72,16 @@ def test_a_loaded_machine_takes_no_longer_than_one_thread_does(photographs):
             other.wait()
     chosen, one = (sorted(times[i])[3] for i in (0, 1))
     assert chosen < 1.3 * one + 0.05
+
+
+def test_results_do_not_depend_on_the_number_of_threads(photographs):
+    image = photographs["camera"][:, :157]  # an odd number of points and cells
+    found = [
+        SuperPoint_create(317, device="cpu", precision=p, threads=t).extract(image)
+        for p in ("auto", "float32")
+        for t in (1, 2, 3)
+    ]
+    for one, others in ((found[0], found[1:3]), (found[3], found[4:])):
+        for other in others:
+            for name in ("xy", "score", "descriptors"):
+                assert (getattr(one, name) == getattr(other, name)).all(), name
