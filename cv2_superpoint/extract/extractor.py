@@ -13,8 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..features import Features
-from ..model.decode import find_points, heat_map, sample
+from ..model.decode import heat_map, sample
 from ..model.network import SuperPointNet
+from ..model.suppression import find_points
 from ..runners.maps import Maps, Runner
 from ..runners.threads import Spread, threads
 from ..settings import DetectionSettings

@@ -1,7 +1,7 @@
 """Extraction in tensors of fixed sizes: for devices that work while Python goes on, such as GPUs.
 
-The results are those of :func:`~cv2_superpoint.model.decode.find_points`, whose sizes depend on
-what it finds, so that Python must wait for the device to learn them. Here it waits once, for the
+The results are those of :func:`~cv2_superpoint.model.suppression.find_points`, whose sizes depend
+on what it finds, so that Python must wait for the device to learn them. Here it waits once, for the
 packed points of a batch (:func:`pack`). Speed and memory on GPUs are not measured yet.
 """
 
@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..features import Features
-from ..model.decode import heat_map, point_scores, refine_subpixel, suppress_once
+from ..model.decode import heat_map, point_scores, refine_subpixel
 from ..model.network import CELL
+from ..model.suppression import suppress_once
 from ..runners.maps import Maps
 from ..settings import DetectionSettings
 from .merge import to_features
@@ -107,6 +108,7 @@ def find_candidates(
     allowed = region.in_core(xy) & region.off_border(xy, settings.edge_threshold)
     if masks is not None:
         allowed &= region.masked(xy, masks, image)
+    xy = xy.nan_to_num()  # where logits are no numbers; such points are not allowed
     best = best.where(allowed.view(batch, count), 0)
 
     best, order = best.sort(dim=1, descending=True, stable=True)

@@ -4,11 +4,11 @@ A runner is a callable ``(pixels, detect, describe) -> Maps``, with the name of 
 `precision`. It has no state that a call changes, so threads may share it.
 
 oneDNN, which computes convolutions for PyTorch on CPUs, keeps what it has prepared for every size
-of image, 1,024 layers by default: images of ever new sizes filled memory. 128 layers hold a
-pyramid. It reads the limit at the first convolution of the process, so it is set here, unless it
-was before.
+of image, 1,024 layers by default: images of ever new sizes filled memory. 256 layers hold the
+pyramids of three sizes. It reads the limit at the first convolution of the process, so it is set
+here, unless it was before.
 """
 
 import os
 
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")

@@ -254,3 +254,22 @@ def test_too_little_memory_is_an_error_of_opencv(photographs):
             call(photographs["camera"])
         assert caught.value.code == cv2.Error.StsNoMem
         assert caught.value.func == name
+
+
+class NoNumbers(RandomMaps):
+    """A runner whose logits are no numbers in one cell, as float16 makes them on overflow."""
+
+    def __call__(self, pixels: torch.Tensor, detect: bool, describe: bool) -> Maps:
+        maps = super().__call__(pixels, detect, describe)
+        maps.logits[:, :, 1, 1] = torch.nan
+        return maps
+
+
+def test_logits_that_are_no_numbers_cost_their_own_points_only(at_once):
+    extract = Extractor(network(), NoNumbers(False), 5).extract
+    images, settings = [np.zeros((80, 120), np.uint8)], DetectionSettings(5000, nlevels=1)
+    wanted = extract(images, [None], settings)
+    with at_once():
+        found = extract(images, [None], settings)
+    assert_equal(found, wanted)
+    assert len(found[0]) > 0

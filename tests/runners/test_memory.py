@@ -22,10 +22,10 @@ def resident():
         return int(file.read().split()[1]) * 4096 / 2**20
 
 
-for i in range(240):
+for i in range(400):
     height, width = random.integers(40, 400, 2)
     feature.detect(np.ascontiguousarray(image[:height, :width]))
-    if i == 40:
+    if i == 100:
         before = resident()
 print(resident() - before)
 """
@@ -38,4 +38,4 @@ def test_images_of_ever_new_sizes_do_not_fill_the_memory():
     done = subprocess.run(
         [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True
     )
-    assert float(done.stdout) < 30  # MiB; without the bound 70 and more
+    assert float(done.stdout) < 45  # MiB; without the bound about 100

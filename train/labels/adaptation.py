@@ -23,8 +23,9 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from cv2_superpoint.model.decode import find_points, heat_map, max_filter
+from cv2_superpoint.model.decode import heat_map
 from cv2_superpoint.model.network import CELL, SuperPointNet
+from cv2_superpoint.model.suppression import find_points, max_filter
 
 from ..data.homography import HomographyRange, invert, on_device, sample_homographies, warp
 from ..data.images import ImageStore
@@ -119,9 +120,9 @@ def pseudo_labels(
     homographies = torch.cat(
         [torch.eye(3, device=device)[None], sample_homographies(RANGES, size, sizes)]
     )
-    heat = adapted_heat_map(to_logits, padded, homographies)[:height, :width]
+    heat = adapted_heat_map(to_logits, padded, homographies)[:height, :width].cpu()
     xy, _ = find_points(heat, settings.threshold, settings.nms_radius, settings.max_points)
-    return xy.cpu().numpy()
+    return xy.numpy()
 
 
 def label_levels(

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cv2_superpoint.model.decode import max_filter, refine_subpixel
+from cv2_superpoint.model.decode import refine_subpixel
 from cv2_superpoint.model.network import CELL
+from cv2_superpoint.model.suppression import max_filter
 
 from ..data.homography import invert, pixel_grid, transform
 

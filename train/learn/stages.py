@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cv2_superpoint.model.decode import heat_map, max_filter, sample_descriptors
+from cv2_superpoint.model.decode import heat_map, sample_descriptors
+from cv2_superpoint.model.suppression import max_filter
 
 from ..data.datasets import Photographs, Shapes, collate, load
 from ..data.homography import sample_homographies, sample_zoom_pairs

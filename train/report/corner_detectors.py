@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cv2_superpoint.model.decode import find_points, heat_map, non_maximum_suppression
+from cv2_superpoint.model.decode import heat_map
+from cv2_superpoint.model.suppression import find_points, non_maximum_suppression
 
 from ..data.shapes import Image, Points
 
@@ -36,8 +37,9 @@ def network_detector(to_logits: Callable[[Tensor], Tensor], device: torch.device
     @torch.no_grad()
     def find_corners(image: Image) -> tuple[Points, Scores]:
         pixels = torch.from_numpy(image).to(device)[None, None].float() / 255
-        xy, score = find_points(heat_map(to_logits(pixels))[0], _LOWEST_SCORE, NMS_RADIUS)
-        return xy.cpu().numpy(), score.cpu().numpy()
+        heat = heat_map(to_logits(pixels))[0].cpu()
+        xy, score = find_points(heat, _LOWEST_SCORE, NMS_RADIUS)
+        return xy.numpy(), score.numpy()
 
     return find_corners
 
