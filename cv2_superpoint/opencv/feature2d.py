@@ -2,53 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..extract.extractor import Extractor
 from ..features import Features
-from ..model import weights as checkpoint
-from ..model.network import ARCHITECTURES
-from ..model.weights import Checkpoint
-from ..runners.choose import PRECISIONS, make_runner, pick_device
 from ..settings import DetectionSettings
 from .arguments import grey_image, is_batch, keypoint_list, keypoint_mask, opencv_call
 from .conversion import Descriptors, KeyPoints, inside_image, return_descriptors, to_keypoints
 from .errors import bad_argument
+from .factory import Factory, as_function
 from .parameters import Parameters
+from .source import Source
 
-if TYPE_CHECKING:  # in the standard library from Python 3.11
-    from typing_extensions import Self
-
-P = ParamSpec("P")
 Image: TypeAlias = "npt.NDArray[np.uint8] | cv2.UMat"
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where the weights of an object come from: enough to make it again elsewhere."""
-
-    model: str | None  # a name that ships, or None
-    weights: bytes | None  # the contents of a file, if they do not ship
-    device: str | torch.device | None
-    precision: str
-    descriptor_size: int | None
-    threads: int | None
-
-    def load(self) -> Checkpoint:
-        if self.weights is not None:
-            return checkpoint.deserialise(self.weights)
-        assert self.model is not None
-        return checkpoint.load_shipped(self.model)
 
 
 class SuperPoint(Parameters):
@@ -124,45 +96,13 @@ class SuperPoint(Parameters):
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        function = "SuperPoint_create"
-        _check_count(function, "descriptorSize", descriptorSize)
-        _check_count(function, "threads", threads)
-        for name, value, kinds in (
-            ("precision", precision, str),
-            ("model", model, (str, NoneType)),
-            ("device", device, (str, torch.device, NoneType)),
-            ("weights", weights, (str, Path, NoneType)),
-        ):
-            if not isinstance(value, kinds):
-                raise bad_argument(function, f"{name} has a wrong type: {value!r}")
-        if precision not in PRECISIONS:
-            wanted = ", ".join(PRECISIONS)
-            raise bad_argument(function, f"precision must be one of {wanted}, not {precision!r}")
-        if model is not None and model not in ARCHITECTURES:
-            wanted = ", ".join(ARCHITECTURES)
-            raise bad_argument(function, f"model must be one of {wanted}, not {model!r}")
-        try:
-            if weights is None:
-                shipped = model or checkpoint.DEFAULT_MODEL
-                loaded = checkpoint.load_shipped(shipped)
-                source = _Source(shipped, None, device, precision, descriptorSize, threads)
-            else:
-                loaded = checkpoint.load(weights)
-                contents = checkpoint.serialise(loaded)
-                source = _Source(None, contents, device, precision, descriptorSize, threads)
-        except (OSError, ValueError) as error:
-            raise bad_argument(function, str(error)) from error
-        if model is not None:
-            # A model is its sizes; where it normalises is a matter of how it was trained.
-            wanted_shape, got_shape = (
-                replace(a, norm="none", norm_eps=1e-5)
-                for a in (ARCHITECTURES[model], loaded.network.architecture)
-            )
-            if got_shape != wanted_shape:
-                raise bad_argument(function, f"{weights} is no {model!r}: it is {got_shape}")
+        source = Source.of(
+            model, weights, device=device, precision=precision,
+            descriptor_size=descriptorSize, threads=threads,
+        )  # fmt: skip
         self._settings = DetectionSettings()
         self._set(
-            function,
+            "SuperPoint_create",
             nfeatures=nfeatures,
             scale_factor=scaleFactor,
             nlevels=nlevels,
@@ -171,56 +111,9 @@ class SuperPoint(Parameters):
             nms_radius=nmsRadius,
             first_level=firstLevel,
         )
-        self._open(source, loaded)
+        self._source, self._extractor = source, source.open()
 
-    def _open(self, source: _Source, loaded: Checkpoint) -> None:
-        self._source = source
-        network, longest = loaded.network, loaded.network.architecture.descriptor_dim
-        size = source.descriptor_size or longest
-        if size > longest:
-            message = f"descriptorSize must be at most {longest}, not {size}"
-            raise bad_argument("SuperPoint_create", message, cv2.Error.StsOutOfRange)
-        try:
-            device = pick_device(source.device)
-            runner = make_runner(network, loaded.metadata.get("ranges"), device, source.precision)
-        except ValueError as error:
-            raise bad_argument("SuperPoint_create", str(error)) from error
-        self._extractor = Extractor(network, runner, size, source.threads)
-
-    @classmethod
-    def create(
-        cls,
-        nfeatures: int = 500,
-        scaleFactor: float = 2**0.5,
-        nlevels: int = 5,
-        *,
-        edgeThreshold: int = 4,
-        scoreThreshold: float = 0.05,
-        nmsRadius: int = 4,
-        firstLevel: int = 0,
-        descriptorSize: int | None = None,
-        model: str | None = None,
-        weights: str | Path | None = None,
-        device: str | torch.device | None = None,
-        precision: str = "auto",
-        threads: int | None = None,
-    ) -> Self:
-        """Make a :class:`SuperPoint`, as ``cv2.ORB.create`` does; same arguments."""
-        return cls(
-            nfeatures,
-            scaleFactor,
-            nlevels,
-            edgeThreshold=edgeThreshold,
-            scoreThreshold=scoreThreshold,
-            nmsRadius=nmsRadius,
-            firstLevel=firstLevel,
-            descriptorSize=descriptorSize,
-            model=model,
-            weights=weights,
-            device=device,
-            precision=precision,
-            threads=threads,
-        )
+    create = Factory(__init__)
 
     # Detection and description ---------------------------------------------------------------
 
@@ -452,32 +345,14 @@ class SuperPoint(Parameters):
         return _restore, (type(self), self._source, self._settings), own
 
 
-def _check_count(function: str, name: str, value: object) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if value is not None and not (whole and value > 0):  # type: ignore[operator]
-        raise bad_argument(function, f"{name} must be a whole number from 1, not {value!r}")
-
-
 _OPENED = {"_source", "_settings", "_extractor"}
 """Attributes that are not copied, but made again from the source and the settings."""
 
 
-def _restore(cls: type[SuperPoint], source: _Source, settings: DetectionSettings) -> SuperPoint:
+def _restore(cls: type[SuperPoint], source: Source, settings: DetectionSettings) -> SuperPoint:
     restored = cls.__new__(cls)
-    restored._settings = settings
-    restored._open(source, source.load())
+    restored._settings, restored._source, restored._extractor = settings, source, source.open()
     return restored
 
 
-def _as_function(method: Callable[P, SuperPoint], name: str) -> Callable[P, SuperPoint]:
-    """Return a method as a function of its own name, with the same signature."""
-
-    @functools.wraps(method)
-    def create(*args: P.args, **kwargs: P.kwargs) -> SuperPoint:
-        return method(*args, **kwargs)
-
-    create.__name__ = create.__qualname__ = name
-    return create
-
-
-SuperPoint_create = _as_function(SuperPoint.create, "SuperPoint_create")
+SuperPoint_create = as_function(SuperPoint, "SuperPoint_create")

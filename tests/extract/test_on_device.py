@@ -267,7 +267,7 @@ class NoNumbers(RandomMaps):
 
 def test_logits_that_are_no_numbers_cost_their_own_points_only(at_once):
     extract = Extractor(network(), NoNumbers(False), 5).extract
-    images, settings = [np.zeros((80, 120), np.uint8)], DetectionSettings(5000, nlevels=1)
+    images, settings = [np.zeros((80, 128), np.uint8)], DetectionSettings(5000, nlevels=1)
     wanted = extract(images, [None], settings)
     with at_once():
         found = extract(images, [None], settings)

@@ -1,0 +1,139 @@
+"""What a detector is made of: weights, device, arithmetic; enough to make it again elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import NoneType
+
+import cv2
+import numpy as np
+import torch
+
+from ..extract.extractor import Extractor
+from ..model import weights as files
+from ..model.network import ARCHITECTURES
+from ..model.weights import Checkpoint
+from ..runners.choose import PRECISIONS, make_runner, pick_device
+from .errors import bad_argument
+
+_FUNCTION = "SuperPoint_create"  # named in errors
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a detector comes from. Pickles hold shipped weights by name, others by value.
+
+    Attributes
+    ----------
+    model
+        Name of a network whose weights ship; None if they come from a file.
+    contents
+        Of that file.
+    device, precision, threads
+        As for ``SuperPoint``.
+    descriptor_size
+        Values to keep of each descriptor; None: all.
+    """
+
+    model: str | None
+    contents: bytes | None = field(repr=False)
+    device: str | torch.device | None
+    precision: str
+    descriptor_size: int | None
+    threads: int | None
+
+    @classmethod
+    def of(
+        cls,
+        model: str | None,
+        weights: str | Path | None,
+        *,
+        device: str | torch.device | None,
+        precision: str,
+        descriptor_size: int | None,
+        threads: int | None,
+    ) -> Source:
+        """Check arguments of ``SuperPoint``, and return where it comes from.
+
+        Raises
+        ------
+        cv2.error
+            For a wrong type or value, or a file that is missing, damaged, or no such model.
+        """
+        _check_count("descriptorSize", descriptor_size)
+        _check_count("threads", threads)
+        _check_type("precision", precision, str)
+        _check_type("model", model, str, NoneType)
+        _check_type("device", device, str, torch.device, NoneType)
+        _check_type("weights", weights, str, Path, NoneType)
+        _check_choice("precision", precision, PRECISIONS)
+        _check_choice("model", model, (None, *ARCHITECTURES))
+        contents = None
+        if weights is not None:
+            try:
+                loaded = files.load(weights)
+            except (OSError, ValueError) as error:
+                raise bad_argument(_FUNCTION, str(error)) from error
+            if model is not None:
+                _check_shape(model, loaded, weights)
+            model, contents = None, files.serialise(loaded)
+        elif model is None:
+            model = files.DEFAULT_MODEL
+        return cls(model, contents, device, precision, descriptor_size, threads)
+
+    def open(self) -> Extractor:
+        """Load the weights onto the device.
+
+        Raises
+        ------
+        cv2.error
+            If no weights of the model ship, the device or its arithmetic is missing, or descriptors
+            have fewer values.
+        """
+        try:
+            loaded = self._load()
+            device = pick_device(self.device)
+            ranges = loaded.metadata.get("ranges")
+            runner = make_runner(loaded.network, ranges, device, self.precision)
+        except ValueError as error:
+            raise bad_argument(_FUNCTION, str(error)) from error
+        longest = loaded.network.architecture.descriptor_dim
+        size = self.descriptor_size or longest
+        if size > longest:
+            message = f"descriptorSize must be at most {longest}, not {size}"
+            raise bad_argument(_FUNCTION, message, cv2.Error.StsOutOfRange)
+        return Extractor(loaded.network, runner, size, self.threads)
+
+    def _load(self) -> Checkpoint:
+        if self.contents is not None:
+            return files.deserialise(self.contents)
+        assert self.model is not None
+        return files.load_shipped(self.model)
+
+
+def _check_type(name: str, value: object, *kinds: type) -> None:
+    if not isinstance(value, kinds):
+        raise bad_argument(_FUNCTION, f"{name} has a wrong type: {value!r}")
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        wanted = ", ".join(filter(None, choices))
+        raise bad_argument(_FUNCTION, f"{name} must be one of {wanted}, not {value!r}")
+
+
+def _check_count(name: str, value: object) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if value is not None and not (whole and value > 0):  # type: ignore[operator]
+        raise bad_argument(_FUNCTION, f"{name} must be a whole number from 1, not {value!r}")
+
+
+def _check_shape(model: str, loaded: Checkpoint, weights: str | Path) -> None:
+    # A model is its sizes; where it normalises is a matter of how it was trained.
+    wanted, got = (
+        replace(architecture, norm="none", norm_eps=1e-5)
+        for architecture in (ARCHITECTURES[model], loaded.network.architecture)
+    )
+    if got != wanted:
+        raise bad_argument(_FUNCTION, f"{weights} is no {model!r}: it is {got}")
