@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from . import nearest
-from .nearest import Array, Pairs, is_tensor, to_host
-
-Matches = tuple[cv2.DMatch, ...]
+from .matching_task import Matches, Task, is_number, named_arguments, on_host, read_task
+from .nearest import Pairs
 
 _EPSILON = np.finfo(np.float32).eps  # OpenCV refuses radii up to it
-
-
-class _Task(NamedTuple):
-    """What is to be matched by the product."""
-
-    query: Array  # (N, D) float32
-    train: Array  # (M, D) float32, of all images
-    starts: npt.NDArray[np.int64]  # (images,): the first row of each image in train
-    mask: npt.NDArray[np.uint8] | None  # (N, M)
-    compact: bool
-
-    def matches(self, pairs: Pairs) -> Matches:
-        image = np.searchsorted(self.starts, pairs.train, side="right") - 1
-        columns = (pairs.query, pairs.train - self.starts[image], image, pairs.distance)
-        return tuple(map(cv2.DMatch, *(column.tolist() for column in columns)))
-
-    def rows(self, pairs: Pairs) -> tuple[Matches, ...]:
-        matches = self.matches(pairs)
-        ends = np.searchsorted(pairs.query, np.arange(len(self.query) + 1)).tolist()
-        return tuple(matches[start:end] for start, end in itertools.pairwise(ends))
 
 
 class BFMatcher:
     """Brute-force matcher with the interface, and the matches, of ``cv2.BFMatcher``.
 
     Float descriptors under ``NORM_L2`` and ``NORM_L2SQR`` are matched by one matrix product (see
-    :mod:`cv2_superpoint.nearest`), several times faster. Everything else is left to OpenCV's own
-    matcher: other norms, uint8, values that are not finite, wrong arguments. Matches, distances and
-    errors are OpenCV's either way; ties go to the lower index.
+    :mod:`cv2_superpoint.opencv.nearest`), several times faster. Everything else is left to OpenCV's
+    own matcher: other norms, uint8, values that are not finite, wrong arguments. Matches, distances
+    and errors are OpenCV's either way; ties go to the lower index.
 
     Descriptors may also be ``torch.Tensor``; two on the same GPU are matched there. Those given to
     :meth:`add` are kept in host memory.
@@ -106,10 +84,10 @@ class BFMatcher:
             For descriptors or masks of a wrong type or size.
         """
         names = ("queryDescriptors", "trainDescriptors", "mask")
-        task = self._task(_named(names, args, kwargs))
+        task = self._task(named_arguments(names, args, kwargs))
         pairs = self._nearest(task, 1)
         if task is None or pairs is None:
-            return self._opencv.match(*_on_host(args), **_on_host(kwargs))
+            return self._opencv.match(*on_host(args), **on_host(kwargs))
         return task.matches(pairs)
 
     @overload
@@ -150,11 +128,11 @@ class BFMatcher:
             As for :meth:`match`; for `k` below 1, or above 1 with a cross check.
         """
         names = ("queryDescriptors", "trainDescriptors", "k", "mask", "compactResult")
-        given = _named(names, args, kwargs)
+        given = named_arguments(names, args, kwargs)
         task = self._task(given)
         pairs = self._nearest(task, given.get("k"))
         if task is None or pairs is None:
-            return self._opencv.knnMatch(*_on_host(args), **_on_host(kwargs))
+            return self._opencv.knnMatch(*on_host(args), **on_host(kwargs))
         rows = task.rows(pairs)
         return tuple(filter(None, rows)) if task.compact else rows
 
@@ -201,46 +179,24 @@ class BFMatcher:
             As for :meth:`match`; for a distance of 0 or less.
         """
         names = ("queryDescriptors", "trainDescriptors", "maxDistance", "mask", "compactResult")
-        given = _named(names, args, kwargs)
+        given = named_arguments(names, args, kwargs)
         task = self._task(given)
         pairs = self._within(task, given.get("maxDistance"))
         if task is None or pairs is None:
-            return self._opencv.radiusMatch(*_on_host(args), **_on_host(kwargs))
+            return self._opencv.radiusMatch(*on_host(args), **on_host(kwargs))
         rows = task.rows(pairs)
         # OpenCV moves the empty ones to the end, and leaves them there.
         return tuple(sorted(rows, key=lambda row: not row)) if task.compact else rows
 
-    def _task(self, given: dict[str, Any]) -> _Task | None:
+    def _task(self, given: dict[str, Any]) -> Task | None:
         """Return what is to be matched; None if OpenCV's matcher has to do it, or to refuse it."""
         if self._norm not in (cv2.NORM_L2, cv2.NORM_L2SQR):
             return None
-        query: Any = given.get("queryDescriptors")
-        masks: Any
-        if "trainDescriptors" in given:
-            images, masks = [given["trainDescriptors"]], [given.get("mask")]
-        else:
-            images = list(self.getTrainDescriptors())
-            masks = given.get("masks", [])
-            if masks is None or (isinstance(masks, list | tuple) and not masks):
-                masks = [None] * len(images)
-        compact = given.get("compactResult", False)
-        if (
-            not images
-            or not all(_is_matchable(rows) for rows in (query, *images))
-            or any(rows.shape[1] != query.shape[1] for rows in images)
-            or not isinstance(masks, list | tuple)
-            or len(masks) != len(images)
-            or not all(map(_is_mask, masks, [(len(query), len(rows)) for rows in images]))
-            or not isinstance(compact, bool)
-        ):
-            return None
-        starts = np.cumsum([0] + [len(rows) for rows in images[:-1]])
-        query, train = _together(query, images)
-        return _Task(query, train, starts, _joined(masks, query, images), compact)
+        return read_task(given, self.getTrainDescriptors())
 
-    def _nearest(self, task: _Task | None, k: Any) -> Pairs | None:
+    def _nearest(self, task: Task | None, k: Any) -> Pairs | None:
         """Return the `k` nearest; None if OpenCV has to find them, or to refuse it."""
-        if task is None or not _is_number(k, int | np.integer) or k < 1:
+        if task is None or not is_number(k, int | np.integer) or k < 1:
             return None
         try:
             if not self._cross_check:
@@ -251,9 +207,9 @@ class BFMatcher:
         except nearest.TooManyError:
             return None
 
-    def _within(self, task: _Task | None, radius: Any) -> Pairs | None:
+    def _within(self, task: Task | None, radius: Any) -> Pairs | None:
         """Return the pairs up to a distance; None if OpenCV has to find them, or to refuse it."""
-        if task is None or not _is_number(radius, int | float | np.integer | np.floating):
+        if task is None or not is_number(radius, int | float | np.integer | np.floating):
             return None
         if not _EPSILON < radius < nearest.LARGEST:  # near the largest, masked pairs match
             return None
@@ -266,7 +222,7 @@ class BFMatcher:
 
     def add(self, descriptors: Sequence[Any]) -> None:
         """Add descriptors to match queries against: one array per image."""
-        self._opencv.add(_on_host(descriptors))
+        self._opencv.add(on_host(descriptors))
 
     def train(self) -> None:
         """Do nothing: a brute-force matcher has nothing to learn."""
@@ -326,89 +282,3 @@ class BFMatcher:
 def BFMatcher_create(normType: int = cv2.NORM_L2, crossCheck: bool = False) -> BFMatcher:
     """Make a :class:`BFMatcher`, as ``cv2.BFMatcher_create`` does."""
     return BFMatcher(normType, crossCheck)
-
-
-def _named(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return a call's arguments by name; none if OpenCV has to make sense of them.
-
-    `names` are those of the overload with train descriptors.
-    """
-    args = tuple(map(_downloaded, args))
-    kwargs = {name: _downloaded(value) for name, value in kwargs.items()}
-    if "trainDescriptors" not in kwargs and not (len(args) > 1 and _is_array(args[1])):
-        names = tuple(
-            "masks" if name == "mask" else name for name in names if name != "trainDescriptors"
-        )
-        # To OpenCV, None in place of the train descriptors is an empty array of them.
-        if any(value is None for value in args):
-            return {}
-    named = dict(zip(names, args, strict=False))
-    fits = len(args) <= len(names) and not named.keys() & kwargs and kwargs.keys() <= {*names}
-    return named | kwargs if fits else {}
-
-
-def _is_number(value: object, kinds: Any) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
-
-
-def _is_array(value: object) -> bool:
-    return isinstance(value, np.ndarray) or is_tensor(value)
-
-
-def _is_matchable(value: Any) -> bool:
-    """Tell whether these are float descriptors, at least one, of finite distances."""
-    return (
-        _is_array(value)
-        and value.ndim == 2
-        and 0 not in value.shape
-        and (value.dtype == np.float32 if isinstance(value, np.ndarray) else _is_float(value))
-        and bool(value.max() < nearest.LARGEST and value.min() > -nearest.LARGEST)
-    )
-
-
-def _is_float(tensor: Array) -> bool:
-    return tensor.dtype.is_floating_point and tensor.dtype.itemsize <= 4
-
-
-def _is_mask(value: Any, shape: tuple[int, int]) -> bool:
-    if value is None:
-        return True
-    fits = _is_array(value) and tuple(value.shape) == shape
-    return fits and str(value.dtype).removeprefix("torch.") == "uint8"
-
-
-def _together(query: Array, images: list[Array]) -> tuple[Array, Array]:
-    """Return query and train descriptors: tensors if they are on one GPU, else ndarrays."""
-    if all(is_tensor(rows) and rows.device == query.device for rows in (query, *images)) and (
-        query.device.type != "cpu"
-    ):
-        return query.float(), images[0].float()
-    arrays = [to_host(rows) for rows in images]
-    return to_host(query), arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _joined(
-    masks: Sequence[Any], query: Array, images: list[Array]
-) -> npt.NDArray[np.uint8] | None:
-    """Return one mask of all images; None if there are no masks."""
-    if all(mask is None for mask in masks):
-        return None
-    return np.hstack(
-        [
-            np.ones((len(query), len(rows)), np.uint8) if mask is None else to_host(mask)
-            for mask, rows in zip(masks, images, strict=True)
-        ]
-    )
-
-
-def _downloaded(value: Any) -> Any:
-    return value.get() if isinstance(value, cv2.UMat) else value
-
-
-def _on_host(value: Any) -> Any:
-    """Return ndarrays in place of tensors and UMats, in containers too."""
-    if isinstance(value, list | tuple):
-        return type(value)(map(_on_host, value))
-    if isinstance(value, dict):
-        return {key: _on_host(element) for key, element in value.items()}
-    return to_host(value) if is_tensor(value) else _downloaded(value)

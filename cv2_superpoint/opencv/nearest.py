@@ -213,10 +213,28 @@ def _blocks(query: Array, train: Array, mask: Array | None = None) -> Iterator[_
     for start in range(0, len(query), shape[0]):
         part = slice(start, start + shape[0])
         with _full_precision(query):
-            scores = xp.matmul(left[part], right.T, out=memory[: len(left[part])])
+            scores = _multiply(left[part], right.T, memory[: len(left[part])])
         if mask is not None:
             scores[mask[part] == 0] = -np.inf
         yield _Block(start, scores, tolerance[part], train_tolerance)
+
+
+def _multiply(left: Array, right: Array, out: Array) -> Array:
+    """Return the product of two matrices, written to `out`.
+
+    Where PyTorch is loaded anyway, by its kernels and on one thread: numpy's go on spinning on all
+    cores for a while, and slowed the detection of the next frame more than they hastened this.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return np.matmul(left, right, out=out)
+    if is_tensor(left):
+        return torch.matmul(left, right, out=out)
+    from ..runners.threads import threads  # needs PyTorch
+
+    with torch.inference_mode(), torch.autocast("cpu", enabled=False), threads(1):
+        torch.matmul(*map(torch.from_numpy, (left, right)), out=torch.from_numpy(out))
+    return out
 
 
 def _mutual_proposals(query: Array, train: Array) -> Iterator[Indices]:
