@@ -14,8 +14,8 @@ import cv2
 
 from ..common import datasets
 from ..common.detectors import MethodError
-from ..common.machine import count_cores, describe_machine, library_versions
-from ..common.options import add_methods, positive
+from ..common.machine import describe_machine, library_versions
+from ..common.options import add_methods, add_repeats, add_workers, positive
 from ..common.photographs import read_photographs
 from . import comparison, simulated
 from . import run as accuracy
@@ -49,22 +49,10 @@ def add_command(commands: Any) -> None:
         action=argparse.BooleanOptionalAction,
         help="leave out the eight sequences that D2-Net left out (default: the preset's)",
     )
-    add(
-        "--repeats",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="orders of the matches to fit homographies to, averaged (default: 1)",
-    )
+    add_repeats(parser)
     add("--per-sequence", action="store_true", help="print a table row per sequence too")
     add("--compare", type=Path, metavar="JSON", help="report.json of an earlier run")
-    add(
-        "--workers",
-        type=positive,
-        default=count_cores(),
-        metavar="N",
-        help="processes side by side; 1 for timings that nothing disturbs (default: %(default)s)",
-    )
+    add_workers(parser)
     add(
         "--cache",
         type=Path,

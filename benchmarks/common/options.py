@@ -3,6 +3,7 @@
 import argparse
 
 from .detectors import NAMES
+from .machine import count_cores
 
 
 def add_methods(parser: argparse.ArgumentParser, *default: str) -> None:
@@ -13,6 +14,28 @@ def add_methods(parser: argparse.ArgumentParser, *default: str) -> None:
         default=list(default),
         metavar="NAME",
         help=f"{NAMES}; or module:callable (default: {' '.join(default)})",
+    )
+
+
+def add_repeats(parser: argparse.ArgumentParser) -> None:
+    """Add ``--repeats`` of RANSAC."""
+    parser.add_argument(
+        "--repeats",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="orders of the matches to fit homographies to, averaged (default: 1)",
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers``, by default as many as there are cores."""
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        default=count_cores(),
+        metavar="N",
+        help="processes side by side; 1 for timings that nothing disturbs (default: %(default)s)",
     )
 
 

@@ -75,7 +75,7 @@ def _add_options(
         metavar="DIR",
         help=f"a folder of pictures (default: {len(BUNDLED)} photographs inside scikit-image)",
     )
-    add("--limit", type=positive, metavar="N", help="at most so many pictures")
+    add("--limit", type=positive, metavar="N", help="use the first N pictures only")
     add_methods(parser, "ORB", "SIFT", "SuperPoint")
     add("--step", type=float, default=step, help=f"default: {step:g}")
     add("--to", type=float, default=end, help=f"the last step; default: {end:g}")

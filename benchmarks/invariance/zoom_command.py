@@ -9,8 +9,8 @@ from typing import Any
 
 from ..common import outputs
 from ..common.detectors import MethodError, make_describing
-from ..common.machine import count_cores, describe_machine, library_versions
-from ..common.options import add_methods, positive
+from ..common.machine import describe_machine, library_versions
+from ..common.options import add_methods, add_repeats, add_workers, positive
 from ..common.photographs import PhotographError, describe_photographs, read_photographs
 from ..common.tables import format_table, write_csv
 from . import zoom as zooming
@@ -43,26 +43,13 @@ def add_command(commands: Any) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="a folder of large photographs, with short sides of 1440 pixels or more; none come "
-        "along",
+        help="a folder of large photographs, with short sides of 1440 pixels or more",
     )
-    add("--limit", type=positive, metavar="N", help="at most so many pictures")
+    add("--limit", type=positive, metavar="N", help="use the first N pictures only")
     add_methods(parser, "ORB", "SIFT", "AKAZE", "SuperPoint[nlevels=1]", "SuperPoint")
     add("--points", type=positive, default=1000, metavar="N", help="default: %(default)s")
-    add(
-        "--repeats",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="orders of the matches to fit homographies to, averaged (default: 1)",
-    )
-    add(
-        "--workers",
-        type=positive,
-        default=count_cores(),
-        metavar="N",
-        help="processes side by side (default: %(default)s)",
-    )
+    add_repeats(parser)
+    add_workers(parser)
     add("--out", type=Path, metavar="DIR", help="write zoom-rotation.csv, .json and .png")
     parser.set_defaults(run=run, fail=parser.error)
 

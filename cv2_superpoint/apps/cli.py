@@ -19,7 +19,6 @@ import numpy.typing as npt
 import torch
 
 from .. import __version__
-from ..features import Features
 from ..files import write_atomically
 from ..model.network import ARCHITECTURES
 from ..model.weights import load_shipped, shipped_models
@@ -91,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     track.set_defaults(run=_track)
 
-    info = commands.add_parser("info", help="show versions, device, weights and their metrics")
+    info = commands.add_parser("info", help="show versions, device, weights and their accuracy")
     info.set_defaults(run=_info)
     return parser
 
@@ -175,7 +174,6 @@ def _match(options: argparse.Namespace) -> None:
 def _detect(options: argparse.Namespace) -> None:
     image = _read(options.image)
     features = _create(options).extract(image)
-    assert isinstance(features, Features)
     _write(options.output, lambda path: write_image(path, draw_keypoints(image, features.xy)))
     written = [options.output]
     if options.save:
@@ -269,8 +267,10 @@ def _info(_: argparse.Namespace) -> None:
         checkpoint = load_shipped(name)
         count = sum(p.numel() for p in checkpoint.network.parameters())
         print(f"{name}: {count / 1e6:.2f} M parameters")
-        for metric, value in checkpoint.metadata.get("metrics", {}).items():
-            print(f"  {metric}: {value}")
+        measured = checkpoint.metadata.get("metrics", {}).get("methods", {})
+        for method, values in measured.items():
+            figures = ", ".join(f"{metric} {value:.3f}" for metric, value in values.items())
+            print(f"  {method}: {figures}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
