@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common import metrics
-from ..common.datasets import SPLITS
+from ..common.datasets import SPLITS, is_of
 from ..common.tables import format_table
 from .protocol import Protocol
 from .run import ImageRecord, PairRecord
@@ -64,17 +64,17 @@ def summarise_splits(
     """Return the row of each method by split ("all", "illumination", "viewpoint") and name."""
     methods = list(dict.fromkeys(pair.method for pair in pairs))
 
-    def rows(prefix: str) -> dict[str, Row]:
+    def rows(split: str) -> dict[str, Row]:
         return {
             method: summarise(
-                [i for i in images if i.method == method and i.sequence.startswith(prefix)],
-                [p for p in pairs if p.method == method and p.sequence.startswith(prefix)],
+                [i for i in images if i.method == method and is_of(i.sequence, split)],
+                [p for p in pairs if p.method == method and is_of(p.sequence, split)],
                 protocol,
             )
             for method in methods
         }
 
-    return {"all": rows(""), **{split: rows(prefix) for prefix, split in SPLITS.items()}}
+    return {split: rows(split) for split in ("all", *SPLITS.values())}
 
 
 def summarise_sequences(

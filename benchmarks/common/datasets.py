@@ -28,6 +28,12 @@ fewer images allowed and ppm, png or jpg files:
 SPLITS = {"i_": "illumination", "v_": "viewpoint"}
 """By the beginning of the name of a sequence."""
 
+
+def is_of(sequence: str, split: str) -> bool:
+    """Tell whether a sequence of this name belongs to a split, or to ``"all"``."""
+    return split in ("all", SPLITS[sequence[:2]])
+
+
 # fmt: off
 LARGE_SEQUENCES = frozenset({
     "i_contruction", "i_crownnight", "i_dc", "i_pencils", "i_whitebuilding",

@@ -38,6 +38,7 @@ from ..data.noise import add_noise
 from ..data.shapes import SHAPES, Points, draw
 from ..files import write_whole
 from .corner_detectors import CLASSICAL, NMS_RADIUS, Detector, Scores, network_detector
+from .tables import markdown_table
 
 EPSILON = 4.0  # pixels
 _SEED = 1712_07629
@@ -247,7 +248,7 @@ def format_table(rows: Sequence[Row]) -> str:
     """Return the rows as a Markdown table, the average precision of each figure included."""
     figures = list(rows[0].average_precision)
     head = ["detector", "noise", "mAP", "loc. error", "recall", "precision", "false alarms"]
-    lines = [[*head, *figures], ["---"] * (len(head) + len(figures))]
+    lines = []
     for row in rows:
         values = (
             row.mean_average_precision,
@@ -259,7 +260,7 @@ def format_table(rows: Sequence[Row]) -> str:
         )
         noise = "yes" if row.noise else "no"
         lines.append([row.detector, noise, *(f"{value:.3f}" for value in values)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table([*head, *figures], lines)
 
 
 def run(

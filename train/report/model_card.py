@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from cv2_superpoint.model.network import Architecture, SuperPointNet
 from ..files import UserError
 from ..labels.adaptation import read_file
 from ..learn import checkpoints
+from .tables import markdown_table
 
 COLUMNS = ("H@1", "H@3", "H@5", "AUC@3", "MMA@1", "MMA@3", "MMA@5", "repeatability", "loc. error")
 
@@ -109,7 +109,7 @@ def text(
         f"# Model card: {settings['model']}",
         f"{origin}, without human labels, by `train/`. This card was written by "
         "`python -m train export`.",
-        _table(
+        markdown_table(
             ("", ""),
             [
                 ("architecture", f"`{architecture}`"),
@@ -119,7 +119,9 @@ def text(
             ],
         ),
         "## Training",
-        _table(("stage", "iterations or images", "minutes", "hardware", "result"), _stages(out)),
+        markdown_table(
+            ("stage", "iterations or images", "minutes", "hardware", "result"), _stages(out)
+        ),
         "Settings:\n\n```json\n" + json.dumps(settings, indent=1) + "\n```",
         "## Data",
         _data(out, manifest),
@@ -167,7 +169,11 @@ def _data(out: Path, manifest: Path | None) -> str:
     with open(manifest, newline="") as stream:
         notes = Counter(row["licence_note"] for row in csv.DictReader(stream))
     rows = [(note, str(count)) for note, count in notes.most_common()]
-    return f"{text}\n\n" + _table(("source and licence note", "images"), rows) + f"\n\n{_TERMS}"
+    return (
+        f"{text}\n\n"
+        + markdown_table(("source and licence note", "images"), rows)
+        + f"\n\n{_TERMS}"
+    )
 
 
 def _figures(metrics: dict[str, Any] | None) -> str:
@@ -177,9 +183,4 @@ def _figures(metrics: dict[str, Any] | None) -> str:
     rows = [(name, *(f"{row[c]:.3f}" for c in COLUMNS)) for name, row in metrics["methods"].items()]
     command = "python -m benchmarks hpatches --repeats 10"
     text = f"`{command}` on {data['sequences']} sequences in HPatches' format"
-    return f"{text}, {data['pairs']} pairs:\n\n" + _table(("method", *COLUMNS), rows)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{text}, {data['pairs']} pairs:\n\n" + markdown_table(("method", *COLUMNS), rows)
