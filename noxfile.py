@@ -65,6 +65,6 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--outdir", str(folder))
     (built,) = folder.glob("*.whl")
     session.run("twine", "check", "--strict", str(built), *map(str, folder.glob("*.tar.gz")))
-    session.install(str(built))
+    session.install(f"{built}[demo]")
     with session.chdir(folder):  # where no checkout is in the way
         session.run("cv2-superpoint", "match", "-o", "matches.png")
