@@ -22,6 +22,7 @@ EMPTY = np.zeros((0, 0), np.uint8)
 ALL = np.full_like(IMAGE, 255)
 LEFT = ALL.copy()
 LEFT[:, 120:] = 0
+VERSION = tuple(int(part) for part in cv2.__version__.split(".")[:2])
 POINTS = [cv2.KeyPoint(100, 90, 31, 10), cv2.KeyPoint(120.25, 100.5, 31, 20)]
 
 
@@ -38,6 +39,16 @@ def fields(keypoint: cv2.KeyPoint) -> tuple:
 
 def all_fields(keypoints: Any) -> list[tuple]:
     return [fields(keypoint) for keypoint in keypoints]
+
+
+def assert_nothing(feature: Any, result: Any) -> None:
+    """Assert that a result of detectAndCompute is empty: no keypoints, and no descriptors."""
+    keypoints, descriptors = result
+    assert keypoints == ()
+    if isinstance(feature, cv2.SIFT) and VERSION >= (5, 1):
+        assert descriptors.shape == (0, 128)
+    else:
+        assert descriptors is None
 
 
 def assert_same(got: Any, wanted: Any) -> None:

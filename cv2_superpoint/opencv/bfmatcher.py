@@ -244,6 +244,10 @@ class BFMatcher:
         """Return True: masks work."""
         return self._opencv.isMaskSupported()
 
+    def setImagePairInfo(self, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: keypoints do not matter here (OpenCV 5.1 and later)."""
+        self._opencv.setImagePairInfo(*args, **kwargs)
+
     def clone(self, emptyTrainData: bool = False) -> BFMatcher:
         """Return a matcher with the same parameters, with copies of added descriptors or none."""
         copy = type(self)(self._norm, self._cross_check)
