@@ -30,7 +30,8 @@ class HomographyRange:
     scale_min, scale_max
         Zoom: view pixels per source pixel.
     stretch
-        Largest log2 of the ratio of the two axes' zoom.
+        Largest log2 of the ratio of the zoom along some axis to that across it: what a surface
+        seen at an angle undergoes. The axis may point anywhere.
     perspective
         Largest foreshortening: relative change of scale from the centre to the border.
     translation
@@ -91,6 +92,7 @@ def sample_homographies(
     low, high = math.log(ranges.scale_min), math.log(ranges.scale_max)
     zoom = torch.exp((low + high) / 2 + draw() * (high - low) / 2)
     stretch = torch.exp2(draw() * ranges.stretch / 2)
+    axis = torch.rand(n, device=device) * math.pi
     tilt = draw(2) * ranges.perspective
     shift = draw(2) * ranges.translation
 
@@ -100,13 +102,19 @@ def sample_homographies(
     bend[:, 2, 0], bend[:, 2, 1] = tilt[:, 0] / (width / 2), tilt[:, 1] / (height / 2)
     scale = torch.zeros(n, 3, 3, device=device)
     scale[:, 0, 0], scale[:, 1, 1], scale[:, 2, 2] = stretch / zoom, 1 / (stretch * zoom), 1
-    turn = torch.zeros(n, 3, 3, device=device)
-    turn[:, 0, 0] = turn[:, 1, 1] = angle.cos()
-    turn[:, 0, 1], turn[:, 1, 0], turn[:, 2, 2] = -angle.sin(), angle.sin(), 1
+    affine = _turn(angle + axis) @ scale @ _turn(-axis)
     place = torch.eye(3, device=device).repeat(n, 1, 1)
     half = (source_sizes.flip(1).float() - 1) / 2
     place[:, :2, 2] = half * (1 + shift)
-    return place @ turn @ scale @ bend @ centre
+    return place @ affine @ bend @ centre
+
+
+def _turn(angle: Tensor) -> Tensor:
+    """Return the ``(B, 3, 3)`` rotations about the origin by ``(B,)`` radians."""
+    turn = torch.zeros(len(angle), 3, 3, device=angle.device)
+    turn[:, 0, 0] = turn[:, 1, 1] = angle.cos()
+    turn[:, 0, 1], turn[:, 1, 0], turn[:, 2, 2] = -angle.sin(), angle.sin(), 1
+    return turn
 
 
 def sample_zoom_pairs(
