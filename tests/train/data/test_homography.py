@@ -84,6 +84,19 @@ def test_ranges_bound_rotation_and_zoom():
     assert 1.5 < zoom.max() <= 2.001
 
 
+def test_stretch_is_along_any_axis():
+    ranges = HomographyRange(
+        rotation=0, scale_min=1.0, scale_max=1.0, stretch=1.5, perspective=0.0, translation=0.0
+    )
+    linear = sample_homographies(ranges, SIZE, torch.tensor([[200, 260]]).expand(900, 2))[:, :2, :2]
+    ratio = torch.linalg.svdvals(linear)[:, 0] / torch.linalg.svdvals(linear)[:, 1]
+    assert 2.5 < ratio.max() <= 2**1.5 + 1e-3
+    assert torch.allclose(torch.linalg.det(linear), torch.ones(900), atol=1e-4)
+    _, axes = torch.linalg.eigh(linear)  # without rotation they are symmetric
+    degrees = torch.atan2(axes[:, 1, 1], axes[:, 0, 1]).rad2deg() % 180
+    assert torch.histc(degrees, bins=6, min=0, max=180).min() > 100  # 150 expected
+
+
 def _reduced(image: np.ndarray, zoom: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a view at a zoom below 1, and OpenCV's reduction of the same picture."""
     height, width = round(image.shape[0] * zoom), round(image.shape[1] * zoom)
