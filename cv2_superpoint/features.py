@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Descriptors = npt.NDArray[np.float32] | npt.NDArray[np.uint8]
+
 
 @dataclass(frozen=True, eq=False)
 class Features:
@@ -26,7 +28,8 @@ class Features:
     octave
         ``(N,)`` int32, level of the image pyramid.
     descriptors
-        ``(N, D)`` float32 of unit L2 norm, C-contiguous; None if they were not asked for.
+        ``(N, D)`` float32 of unit L2 norm, or ``(N, 32)`` uint8, 256 bits each; C-contiguous. None
+        if they were not asked for.
     """
 
     xy: npt.NDArray[np.float32]
@@ -34,7 +37,7 @@ class Features:
     size: npt.NDArray[np.float32]
     angle: npt.NDArray[np.float32]
     octave: npt.NDArray[np.int32]
-    descriptors: npt.NDArray[np.float32] | None = None
+    descriptors: Descriptors | None = None
 
     def __len__(self) -> int:
         return len(self.xy)

@@ -1,13 +1,16 @@
-"""The parameters of detection, as plain data."""
+"""The parameters of detection and description, as plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+FLOAT, BINARY = 5, 0
+"""Types of descriptors, by OpenCV's numbers: CV_32F and CV_8U."""
+
 
 @dataclass(frozen=True)
 class DetectionSettings:
-    """Which points to keep.
+    """Which points to keep, and how to describe them.
 
     Attributes
     ----------
@@ -22,6 +25,8 @@ class DetectionSettings:
         Only points with a higher score are kept.
     nms_radius
         Only the strongest keypoint within this many pixels (of each level), in both x and y.
+    descriptor_type
+        `FLOAT` or `BINARY`.
     """
 
     nfeatures: int = 500
@@ -31,6 +36,7 @@ class DetectionSettings:
     edge_threshold: int = 4
     score_threshold: float = 0.05
     nms_radius: int = 4
+    descriptor_type: int = FLOAT
 
     def scale(self, level: int) -> float:
         """Return how many times smaller than the image a level is."""

@@ -16,7 +16,7 @@ from .settings import FOLDER, Settings
 STAGES = ("magicpoint", "adapt", "retrain", "joint", "export")
 """What ``all`` runs, in this order (adapt and retrain once per round)."""
 
-APART = ("widen", "shapes", "evaluate")
+APART = ("widen", "binary", "shapes", "evaluate")
 """What runs only when asked for."""
 
 
@@ -87,6 +87,8 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         raise UserError("--average is for fine-tuning: it needs --init")
     if options.stage == "widen" and not options.init:
         raise UserError("widen needs --init: the narrower network")
+    if options.stage == "binary" and not options.init:
+        raise UserError("binary needs --init: a file of weights")
     return options
 
 
@@ -98,7 +100,8 @@ def _parser(preset: str) -> ArgumentParser:
         "stage",
         choices=(*STAGES, "all", *APART),
         help="what to run. all: every stage listed before it, in order; widen: copy --init into "
-        "the wider --model; shapes: draw a sheet of Synthetic Shapes; "
+        "the wider --model; binary: write the weights --init again, with a code of binary "
+        "descriptors learned anew; shapes: draw a sheet of Synthetic Shapes; "
         "evaluate: compare the detectors of --init and of the checkpoints on Synthetic Shapes",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and results")

@@ -25,7 +25,7 @@ from .learn.widen import insert_batch_norm, widen
 from .options import Options
 from .output import locked
 from .report import evaluation, previews
-from .report.export import export
+from .report.export import add_code, export
 from .settings import Settings
 
 
@@ -82,6 +82,8 @@ def run(options: Options) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.stage == "shapes":
         return _shapes(options)
+    if options.stage == "binary":
+        return _binary(options)
     if options.stage in ("evaluate", "export") or rank_zero_only.rank:  # the first locks for all
         return _run(options, until)
     with locked(options.out):
@@ -243,6 +245,14 @@ def _shapes(options: Options) -> None:
     settings = options.settings.magicpoint
     size = (settings.height, settings.width)
     previews.shapes_preview(options.out / "shapes.png", options.settings.seed, size)
+
+
+def _binary(options: Options) -> None:
+    """Write the file ``--init`` again, with a code of binary descriptors learned here."""
+    if options.images:
+        pack(options.images, options.out / "images")
+    assert options.init is not None
+    add_code(Path(options.init), options.out)
 
 
 def _first_network(run: Run) -> tuple[SuperPointNet, str | None]:

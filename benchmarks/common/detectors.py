@@ -86,17 +86,6 @@ def root(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.sqrt(descriptors / np.maximum(total, 1e-12))
 
 
-def sign_bits(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Turn (N, D) floats into 256 bits, (N, 32) bytes: the signs of random projections.
-
-    Equal angles give equally many equal bits, on average (Charikar, "Similarity Estimation
-    Techniques from Rounding Algorithms", STOC 2002).
-    """
-    normals = np.random.default_rng(0).normal(size=(256, descriptors.shape[1]))
-    frame, _ = np.linalg.qr(normals)  # orthogonal columns: no direction counts more than another
-    return np.packbits(descriptors @ frame.T.astype(np.float32) > 0, axis=1)
-
-
 def _contrib(name: str) -> Any:
     # OpenCV 5 moved AKAZE and BRISK to opencv_contrib.
     return getattr(cv2 if hasattr(cv2, name) else cv2.xfeatures2d, name)
@@ -141,7 +130,7 @@ OURS: dict[str, dict[str, Any]] = {
     "SuperPoint": {},
     "SuperPoint-full": {"model": "superpoint"},
     "SuperPoint-lite": {"model": "superpoint-lite"},
-    "SuperPoint-binary": {},
+    "SuperPoint-binary": {"descriptorType": cv2.CV_8U},
 }
 """Settings of `cv2_superpoint.SuperPoint` that have a name; others go in brackets after it."""
 
@@ -192,12 +181,9 @@ def _superpoint(name: str, settings: dict[str, Any]) -> Factory:
         # Imported here, so that the classical methods run without PyTorch.
         create = import_module("cv2_superpoint").SuperPoint_create
         try:
-            detector = create(n, **settings | more)
+            return create(n, **settings | more)
         except TypeError as error:  # a name that it does not have
             raise MethodError(f"cannot make the method {name!r}: {error}") from error
-        if name.startswith("SuperPoint-binary"):
-            return Redescribed(detector, sign_bits, cv2.NORM_HAMMING)
-        return detector
 
     return make
 

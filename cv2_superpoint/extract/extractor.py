@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..features import Features
+from ..features import Descriptors, Features
+from ..model.binary import BYTES, BinaryCode, sign_code
 from ..model.decode import heat_map, sample
 from ..model.network import SuperPointNet
 from ..model.suppression import find_points
 from ..runners.maps import Maps, Runner
 from ..runners.threads import Spread, threads
-from ..settings import DetectionSettings
+from ..settings import BINARY, DetectionSettings
 from .merge import Found, merge, weakest_wanted
 from .on_device import ROUNDS, find_candidates, fit_memory, is_complete, pack, to_host, unpack
 from .regions import Region, cut, levels, resize, split
@@ -46,9 +49,11 @@ class Extractor:
     runner
         Runs the rest of it.
     descriptor_size
-        How many of the first numbers of a descriptor to keep.
+        How many of the first numbers of a descriptor to keep, unless it is binary.
     thread_count
         Of PyTorch on a CPU; None: by the number of idle cores.
+    code
+        Makes binary descriptors; None: one that nothing was learned for.
     """
 
     def __init__(
@@ -57,11 +62,13 @@ class Extractor:
         runner: Runner,
         descriptor_size: int,
         thread_count: int | None = None,
+        code: BinaryCode | None = None,
     ) -> None:
         self.network = network
         self.runner = runner
         self.descriptor_size = descriptor_size
         self.thread_count = thread_count
+        self.code = code or sign_code(network.architecture.descriptor_dim)
 
     @torch.inference_mode()
     def extract(
@@ -80,7 +87,7 @@ class Extractor:
         masks
             As many; ``(H, W)`` bool, True where keypoints may lie, or None.
         settings
-            What to keep.
+            What to keep, and how to describe it.
         describe
             Whether to compute descriptors.
 
@@ -107,7 +114,8 @@ class Extractor:
         with threads(self.thread_count) as spread:
             for batch in self._batches(images):
                 fit_memory(work, batch)
-        return [results[i] for i in range(len(images))]
+        found = [results[i] for i in range(len(images))]
+        return [replace(f, descriptors=self._finish(f.descriptors, settings)) for f in found]
 
     def _extract_one_by_one(
         self,
@@ -145,7 +153,7 @@ class Extractor:
                     region,
                     masks,
                     settings,
-                    self._project,
+                    partial(self._project, settings=settings),
                     rounds,
                 )
                 for region, cells in _regions(pixels, settings, core)
@@ -162,7 +170,7 @@ class Extractor:
         xy: Sequence[npt.NDArray[np.float32]],
         octave: Sequence[npt.NDArray[np.int32]],
         settings: DetectionSettings,
-    ) -> list[npt.NDArray[np.float32]]:
+    ) -> list[Descriptors]:
         """Return the descriptors at given positions.
 
         Parameters
@@ -175,19 +183,20 @@ class Extractor:
             As many; ``(N,)`` level of the pyramid of each; one that does not exist counts as the
             image's own.
         settings
-            Of the pyramid.
+            Of the pyramid and the descriptors.
 
         Returns
         -------
         list of ndarray
-            ``(N, D)`` float32 of unit L2 norm, C-contiguous, one per image.
+            ``(N, D)`` float32 of unit L2 norm, or ``(N, 32)`` uint8; C-contiguous, one per image.
 
         Raises
         ------
         MemoryError
             If the device's memory is too small for even a small part of an image.
         """
-        results = [np.empty((len(points), self.descriptor_size), np.float32) for points in xy]
+        length = self._length(settings)
+        results = [np.empty((len(points), length), np.float32) for points in xy]
         own = settings.first_level
         level_of = [np.where((o >= 0) & (o < settings.nlevels), o, own) for o in octave]
 
@@ -203,14 +212,30 @@ class Extractor:
                     inside = region.in_core(points).numpy()
                     chosen = np.flatnonzero(inside & (level_of[i] == region.level))
                     points = self._to_device(points[chosen].numpy())
-                    described.append((i, chosen, self._project(features, place, points)))
+                    rows = self._project(features, place, points, settings)
+                    described.append((i, chosen, rows))
             for i, chosen, rows in described:
                 results[i][chosen] = rows.cpu().numpy()
 
         with threads(self.thread_count) as spread:
             for batch in self._batches(images):
                 fit_memory(work, batch)
-        return results
+        return [self._finish(rows, settings) for rows in results]
+
+    def descriptor_columns(self, settings: DetectionSettings) -> int:
+        """Return the number of columns of descriptors."""
+        return BYTES if settings.descriptor_type == BINARY else self.descriptor_size
+
+    def _length(self, settings: DetectionSettings) -> int:
+        """Return how many numbers descriptors have before they may become binary: then all."""
+        binary = settings.descriptor_type == BINARY
+        return self.network.architecture.descriptor_dim if binary else self.descriptor_size
+
+    def _finish(self, rows: Any, settings: DetectionSettings) -> Any:
+        """Return ``(N, D)`` float32 descriptors, or None, as they were asked for."""
+        if rows is None or settings.descriptor_type != BINARY:
+            return rows
+        return self.code.encode(rows)
 
     def _batches(self, images: Sequence[GreyImage]) -> Iterator[list[int]]:
         """Yield the indices of images that can share a forward pass: of one size, not too many."""
@@ -256,10 +281,14 @@ class Extractor:
             return kept if masks is None else kept & region.masked(xy, masks, place)
 
         xy, score = find_points(heat, least, settings.nms_radius, settings.nfeatures, keep)
-        rows = None if maps.features is None else self._project(maps.features, place, xy)
+        rows = None
+        if maps.features is not None:
+            rows = self._project(maps.features, place, xy, settings)
         return Found(region.inside_image(xy), score, region.level, rows)
 
-    def _project(self, features: Tensor, image: Tensor | int, xy: Tensor) -> Tensor:
+    def _project(
+        self, features: Tensor, image: Tensor | int, xy: Tensor, settings: DetectionSettings
+    ) -> Tensor:
         """Return the descriptors at pixels of a region, ``(N, D)`` float32 of unit norm.
 
         `image` says for each, or for all, which of the batch.
@@ -268,7 +297,7 @@ class Extractor:
             image = torch.full((len(xy),), image, dtype=torch.int64, device=xy.device)
         with torch.autocast(xy.device.type, enabled=False):
             rows = self.network.project(sample(features, image, xy))
-        return F.normalize(rows[:, : self.descriptor_size], dim=1)
+        return F.normalize(rows[:, : self._length(settings)], dim=1)
 
 
 def _regions(

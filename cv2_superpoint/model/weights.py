@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .binary import BinaryCode
 from .layouts import StateDict, translate
 from .network import Architecture, SuperPointNet
 
@@ -32,6 +33,9 @@ _CHECKSUM = "sha256"
 
 _MOST_BYTES = 1 << 30
 """Of a file; the paper's network takes 5 MB."""
+
+_CODE = ("binary.directions", "binary.thresholds")
+"""Keys of a binary code's arrays, next to those of the network."""
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 """Of weights; int64 is for the counters of batch normalisation."""
@@ -48,10 +52,13 @@ class Checkpoint:
     metadata
         ``training``, ``metrics`` and ``ranges`` (of activations) of our own files; empty for
         foreign ones.
+    code
+        How its descriptors become binary, learned with them; None: nothing was learned.
     """
 
     network: SuperPointNet
     metadata: dict[str, Any] = field(default_factory=dict)
+    code: BinaryCode | None = None
 
 
 def shipped_models() -> list[str]:
@@ -124,7 +131,8 @@ def from_tensors(tensors: StateDict, header: dict[str, str], path: Path) -> Chec
         }
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} describes an architecture wrongly: {error}") from error
-    return Checkpoint(_fill(architecture, tensors, path), metadata)
+    code = _pop_code(tensors, architecture, path)
+    return Checkpoint(_fill(architecture, tensors, path), metadata, code)
 
 
 def serialise(checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> bytes:
@@ -133,7 +141,7 @@ def serialise(checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> byt
     Parameters
     ----------
     checkpoint
-        The network and its metadata.
+        The network, its metadata and its binary code.
     dtype
         To store the weights in; ``torch.float16`` halves the file. They are loaded as float32.
     """
@@ -143,9 +151,13 @@ def serialise(checkpoint: Checkpoint, dtype: torch.dtype = torch.float32) -> byt
         "architecture": json.dumps(network.architecture.to_dict()),
         **{key: json.dumps(value) for key, value in checkpoint.metadata.items()},
     }
+    state = dict(network.state_dict())
+    if checkpoint.code is not None:
+        arrays = (checkpoint.code.directions, checkpoint.code.thresholds)
+        state.update(zip(_CODE, map(torch.from_numpy, arrays), strict=True))
     tensors = {
         key: (value.to(dtype) if value.is_floating_point() else value).detach().cpu().contiguous()
-        for key, value in network.state_dict().items()
+        for key, value in state.items()
     }
     header[_CHECKSUM] = _checksum(tensors, header)
     return safetensors.torch.save(tensors, header)
@@ -207,6 +219,19 @@ def _read_torch(data: bytes, path: Path) -> StateDict:
     if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in loaded.items()):
         raise ValueError(f"{path} holds no state_dict: its entries are not all named tensors")
     return loaded
+
+
+def _pop_code(tensors: StateDict, architecture: Architecture, path: Path) -> BinaryCode | None:
+    """Take the binary code, if there is one, out of a file's tensors."""
+    if not any(key in tensors for key in _CODE):
+        return None
+    try:
+        code = BinaryCode(*(tensors.pop(key).float().numpy() for key in _CODE))
+        if code.directions.shape[1] != architecture.descriptor_dim:
+            raise ValueError(f"it is for descriptors of {code.directions.shape[1]} values")
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds a wrong binary code: {error}") from error
+    return code
 
 
 def _fill(architecture: Architecture, tensors: StateDict, path: Path) -> SuperPointNet:

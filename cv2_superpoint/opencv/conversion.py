@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
-from ..features import Features
+from ..features import Descriptors, Features
 from .arguments import as_array
 
 KeyPoints = tuple[cv2.KeyPoint, ...]
-Descriptors = npt.NDArray[np.float32]
 
 
 def to_keypoints(features: Features) -> KeyPoints:

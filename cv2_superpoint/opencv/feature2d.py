@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..features import Features
-from ..settings import DetectionSettings
+from ..features import Descriptors, Features
+from ..settings import BINARY, DetectionSettings
 from .arguments import grey_image, is_batch, keypoint_list, keypoint_mask, opencv_call
-from .conversion import Descriptors, KeyPoints, inside_image, return_descriptors, to_keypoints
+from .conversion import KeyPoints, inside_image, return_descriptors, to_keypoints
 from .errors import bad_argument
 from .factory import Factory, as_function
 from .parameters import Parameters
@@ -26,9 +26,10 @@ Image: TypeAlias = "npt.NDArray[np.uint8] | cv2.UMat"
 class SuperPoint(Parameters):
     """SuperPoint features with the interface of a ``cv2.Feature2D``.
 
-    Replace ``cv2.ORB_create(1000)`` by ``SuperPoint_create(1000)``. Descriptors are float, so match
-    them with ``cv2.NORM_L2`` (:meth:`defaultNorm`). Coordinates are OpenCV's: pixels ``(x, y)``,
-    integer at pixel centres.
+    Replace ``cv2.ORB_create(1000)`` by ``SuperPoint_create(1000)``. Match descriptors in the norm
+    that :meth:`defaultNorm` returns: ``cv2.NORM_L2`` for float ones, the default, and
+    ``cv2.NORM_HAMMING`` for binary ones. Coordinates are OpenCV's: pixels ``(x, y)``, integer at
+    pixel centres.
 
     Not a subclass of ``cv2.Feature2D``: OpenCV's bindings crash on Python subclasses of it.
 
@@ -49,8 +50,11 @@ class SuperPoint(Parameters):
     firstLevel
         Level of the pyramid that has the image's own size. Those before it are enlarged, which
         locates keypoints more precisely, but takes longer.
+    descriptorType
+        ``cv2.CV_32F``: unit vectors; or ``cv2.CV_8U``: binary descriptors of 32 bytes, as ORB's.
     descriptorSize
-        Keep only the first values of each descriptor, the most important ones; by default all.
+        Keep only the first values of each float descriptor, the most important ones; by default
+        all.
     model
         ``"superpoint-lite"``, the fastest and the default; ``"superpoint"``, more accurate at
         several times the cost; or ``"superpoint-paper"``, which needs `weights`.
@@ -89,6 +93,7 @@ class SuperPoint(Parameters):
         scoreThreshold: float = 0.05,
         nmsRadius: int = 4,
         firstLevel: int = 0,
+        descriptorType: int = cv2.CV_32F,
         descriptorSize: int | None = None,
         model: str | None = None,
         weights: str | Path | None = None,
@@ -110,6 +115,7 @@ class SuperPoint(Parameters):
             score_threshold=scoreThreshold,
             nms_radius=nmsRadius,
             first_level=firstLevel,
+            descriptor_type=descriptorType,
         )
         self._source, self._extractor = source, source.open()
 
@@ -161,7 +167,8 @@ class SuperPoint(Parameters):
         keypoints : tuple of cv2.KeyPoint
             Those inside the image, in the order given, with all fields unchanged.
         descriptors : ndarray, cv2.UMat or None
-            ``(N, descriptorSize())`` float32 of unit norm, one row each; UMat if the image is one.
+            ``(N, descriptorSize())``, one row each: float32 of unit norm, or uint8. UMat if the
+            image is one.
 
         Raises
         ------
@@ -201,8 +208,8 @@ class SuperPoint(Parameters):
         keypoints : tuple of cv2.KeyPoint
             The strongest first.
         descriptors : ndarray, cv2.UMat or None
-            ``(N, descriptorSize())`` float32 of unit norm; UMat if the image is one; None without
-            keypoints.
+            ``(N, descriptorSize())``: float32 of unit norm, or uint8. UMat if the image is one;
+            None without keypoints.
 
         Raises
         ------
@@ -274,11 +281,13 @@ class SuperPoint(Parameters):
         except MemoryError as error:
             raise bad_argument(function, str(error), cv2.Error.StsNoMem) from error
         by_image = dict(zip(present, found, strict=True))
-        return [by_image[i] if i in by_image else self._no_features() for i in range(len(grey))]
+        nothing = self._no_features(settings)
+        return [by_image.get(i, nothing) for i in range(len(grey))]
 
-    def _no_features(self) -> Features:
+    def _no_features(self, settings: DetectionSettings) -> Features:
         score, size, angle = np.zeros((3, 0), np.float32)
-        rows = np.zeros((0, self.descriptorSize()), np.float32)
+        kind = np.uint8 if settings.descriptor_type == BINARY else np.float32
+        rows = np.zeros((0, self._extractor.descriptor_columns(settings)), kind)
         return Features(
             np.zeros((0, 2), np.float32), score, size, angle, np.zeros(0, np.int32), rows
         )
@@ -308,16 +317,16 @@ class SuperPoint(Parameters):
     # What OpenCV's matchers and generic code ask -----------------------------------------------
 
     def descriptorSize(self) -> int:
-        """Return the number of columns of descriptors."""
-        return self._extractor.descriptor_size
+        """Return the number of columns of descriptors; 32 for binary ones."""
+        return self._extractor.descriptor_columns(self._settings)
 
     def descriptorType(self) -> int:
-        """Return the type of descriptors, ``cv2.CV_32F``."""
-        return int(cv2.CV_32F)
+        """Return the type of descriptors: ``cv2.CV_32F``, or ``cv2.CV_8U`` for binary ones."""
+        return self._settings.descriptor_type
 
     def defaultNorm(self) -> int:
-        """Return the norm to match descriptors with, ``cv2.NORM_L2``."""
-        return int(cv2.NORM_L2)
+        """Return the norm to match with: ``cv2.NORM_L2``, or ``cv2.NORM_HAMMING`` for binary."""
+        return int(cv2.NORM_HAMMING if self._settings.descriptor_type == BINARY else cv2.NORM_L2)
 
     def getPrecision(self) -> str:
         """Return the arithmetic of the convolutions: never ``"auto"``, but what that has chosen."""

@@ -21,9 +21,12 @@ class _Parameter:
     kind: type[int] | type[float]
     low: float
     high: float
+    choices: tuple[int, ...] = ()  # if only some numbers between have a meaning
 
 
 _INT_MAX = (1 << 31) - 1
+
+_TYPES = (cv2.CV_8U, cv2.CV_32F)
 
 _PARAMETERS = {
     "nfeatures": _Parameter("nfeatures", int, -_INT_MAX - 1, _INT_MAX),
@@ -33,6 +36,7 @@ _PARAMETERS = {
     "score_threshold": _Parameter("scoreThreshold", float, 0.0, 1.0),
     "nms_radius": _Parameter("nmsRadius", int, 0, 1 << 15),
     "first_level": _Parameter("firstLevel", int, 0, 63),
+    "descriptor_type": _Parameter("descriptorType", int, cv2.CV_8U, cv2.CV_32F, _TYPES),
 }
 """By the fields of DetectionSettings."""
 
@@ -59,6 +63,10 @@ class Parameters:
                 raise bad_argument(function, f"{name} must be of type {kind.__name__}, not {got}")
             if not parameter.low <= value <= parameter.high:  # also false for NaN
                 wanted = f"from {parameter.low} to {parameter.high}"
+                message = f"{name} must be {wanted}, not {value}"
+                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+            if parameter.choices and value not in parameter.choices:
+                wanted = " or ".join(map(str, parameter.choices))
                 message = f"{name} must be {wanted}, not {value}"
                 raise bad_argument(function, message, cv2.Error.StsOutOfRange)
             values[field] = kind(value)
@@ -127,6 +135,14 @@ class Parameters:
     def setNMSRadius(self, nmsRadius: int) -> None:
         """Set the radius in pixels within which only the strongest keypoint is kept."""
         self._set("setNMSRadius", nms_radius=nmsRadius)
+
+    def getDescriptorType(self) -> int:
+        """Return the type of descriptors: ``cv2.CV_32F``, or ``cv2.CV_8U`` for binary ones."""
+        return self._settings.descriptor_type
+
+    def setDescriptorType(self, descriptorType: int) -> None:
+        """Set the type of descriptors: ``cv2.CV_32F``, or ``cv2.CV_8U`` for binary ones."""
+        self._set("setDescriptorType", descriptor_type=descriptorType)
 
     @opencv_call
     def write(self, fileName: Any, name: str | None = None) -> None:

@@ -33,7 +33,7 @@ class Source:
     device, precision, threads
         As for ``SuperPoint``.
     descriptor_size
-        Values to keep of each descriptor; None: all.
+        Values to keep of each float descriptor; None: all.
     """
 
     model: str | None
@@ -103,7 +103,7 @@ class Source:
         if size > longest:
             message = f"descriptorSize must be at most {longest}, not {size}"
             raise bad_argument(_FUNCTION, message, cv2.Error.StsOutOfRange)
-        return Extractor(loaded.network, runner, size, self.threads)
+        return Extractor(loaded.network, runner, size, self.threads, loaded.code)
 
     def _load(self) -> Checkpoint:
         if self.contents is not None:

@@ -12,12 +12,17 @@ from weight_files import State, small
 
 from cv2_superpoint import SuperPoint_create
 from cv2_superpoint.model import weights as checkpoint
+from cv2_superpoint.model.binary import BinaryCode
 from cv2_superpoint.model.network import ARCHITECTURES, SuperPointNet
 from cv2_superpoint.model.weights import Checkpoint
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Detected pickle protocol", "ignore:Initializing zero-element"
 )
+
+
+LARGEST = {"superpoint-lite": 600_000, "superpoint": 4_000_000}
+"""Bytes of the files that ship."""
 
 
 def outputs(network: SuperPointNet) -> tuple[torch.Tensor, torch.Tensor]:
@@ -29,6 +34,10 @@ def outputs(network: SuperPointNet) -> tuple[torch.Tensor, torch.Tensor]:
 def assert_equal(a: Checkpoint, b: Checkpoint) -> None:
     assert a.network.architecture == b.network.architecture
     assert a.metadata == b.metadata
+    assert (a.code is None) == (b.code is None)
+    if a.code and b.code:
+        assert np.array_equal(a.code.directions, b.code.directions)
+        assert np.array_equal(a.code.thresholds, b.code.thresholds)
     assert not a.network.training
     assert a.network.state_dict().keys() == b.network.state_dict().keys()
     for x, y in zip(outputs(a.network), outputs(b.network), strict=True):
@@ -45,6 +54,44 @@ def test_round_trip(norm, tmp_path):
     assert_equal(checkpoint.load(path), wanted)
     assert_equal(checkpoint.load(str(path)), wanted)
     assert_equal(checkpoint.deserialise(checkpoint.serialise(checkpoint.load(path))), wanted)
+
+
+def test_a_binary_code_is_kept_with_the_weights(tmp_path):
+    rows = np.eye(256, dtype=np.float32)
+    code = BinaryCode(rows[:64], np.float32([-1, -0.25, 0.5, 1]))
+    wanted = replace(small(), code=code)
+    assert_equal(checkpoint.deserialise(checkpoint.serialise(wanted)), wanted)
+    path = tmp_path / "half.safetensors"
+    path.write_bytes(checkpoint.serialise(wanted, torch.float16))
+    loaded = checkpoint.load(path).code
+    assert np.array_equal(loaded.encode(rows), code.encode(rows))
+    # The code is an addition: it changes nothing else.
+    plain = small()
+    for x, y in zip(outputs(plain.network), outputs(wanted.network), strict=True):
+        assert torch.equal(x, y)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"binary.directions": torch.zeros(64, 256)},
+        {"binary.directions": torch.zeros(64, 255), "binary.thresholds": torch.zeros(4)},
+        {"binary.directions": torch.zeros(64, 256), "binary.thresholds": torch.zeros(3)},
+        {"binary.directions": torch.zeros(64, 256), "binary.thresholds": torch.zeros(4, 1)},
+        {"binary.directions": torch.zeros(256), "binary.thresholds": torch.zeros(1)},
+        {
+            "binary.directions": torch.full((256, 256), torch.nan),
+            "binary.thresholds": torch.ones(1),
+        },
+    ],
+    ids=["alone", "short", "too few bits", "a matrix", "a list", "not finite"],
+)
+def test_a_wrong_binary_code_is_refused(tensors, ours):
+    state, header = read_ours(ours)
+    del header["sha256"]
+    ours.write_bytes(safetensors.torch.save(state | tensors, header))
+    with pytest.raises(ValueError, match="binary code"):
+        checkpoint.load(ours)
 
 
 @pytest.mark.parametrize(("model", "megabytes"), [("superpoint", 4), ("superpoint-lite", 0.6)])
@@ -123,6 +170,8 @@ def test_what_ships_loads_and_says_where_it_comes_from():
         assert loaded.network.architecture.norm == "none"
         assert loaded.metadata["training"]
         assert loaded.metadata["metrics"]
+        assert loaded.code is not None
+        assert (checkpoint.FOLDER / f"{name}.safetensors").stat().st_size < LARGEST[name]
         size = ARCHITECTURES[name].descriptor_dim
         assert SuperPoint_create(model=name).descriptorSize() == size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from cv2_superpoint.model.network import CELL, SuperPointNet, fold_batch_norm
-from cv2_superpoint.model.weights import Checkpoint, serialise
+from cv2_superpoint.model.weights import Checkpoint, load, serialise
 from cv2_superpoint.runners.int8 import measure_ranges
 
 from ..data.images import ImageStore
@@ -18,6 +18,7 @@ from ..files import UserError, write_whole
 from ..learn import checkpoints
 from ..settings import Settings
 from . import model_card
+from .binary import learn_code
 from .shorten import shorten_descriptors
 
 
@@ -33,8 +34,8 @@ def export(
     """Fold batch normalisation, measure, and write ``MODEL.safetensors`` and ``MODEL_CARD.md``.
 
     On photographs of the run, descriptors are turned so that their first numbers carry the most
-    (:func:`shorten_descriptors`), and the ranges of activations that int8 needs are measured. The
-    file is in half precision.
+    (:func:`shorten_descriptors`), the ranges of activations that int8 needs are measured, and the
+    code of binary descriptors is learned (:func:`learn_code`). The file is in half precision.
 
     What was fine-tuned, and with which settings, is read from the checkpoint.
 
@@ -80,8 +81,8 @@ def export(
             raise UserError("--average: these weights were trained from nothing")
         folded = _mean(folded, _folded(checkpoints.load_network(init, settings.model)))
     extras: dict[str, Any] = {}
+    images = _photographs(out / "images")
     if folded.architecture.norm == "none":
-        images = _photographs(out / "images")
         size = descriptor_size or folded.architecture.descriptor_dim
         folded = shorten_descriptors(folded, images, size)
         folded.load_state_dict({k: v.half().float() for k, v in folded.state_dict().items()})
@@ -92,13 +93,46 @@ def export(
     training = {"iterations": state["step"], "averaged": average, "settings": values}
     path = out / f"{model}.safetensors"
     extras["training"] = training
-    _write(path, Checkpoint(folded, extras))
+    code = learn_code(folded, images)
+    _write(path, Checkpoint(folded, extras, code))
     metrics = None
     if sequences is not None:
         metrics = model_card.measure(path, sequences)
-        _write(path, Checkpoint(folded, {**extras, "metrics": metrics}))
+        _write(path, Checkpoint(folded, {**extras, "metrics": metrics}, code))
     card = model_card.text(folded.architecture, values, init, out, metrics, manifest, average)
     write_whole(out / "MODEL_CARD.md", lambda stream: stream.write(card.encode()))
+    return path
+
+
+def add_code(weights: Path, out: Path) -> Path:
+    """Learn the code of binary descriptors for a file of weights, and write both to a folder.
+
+    Everything else in the file stays as it is.
+
+    Parameters
+    ----------
+    weights
+        That the package loads.
+    out
+        Folder of the run, whose photographs the code is learned on, and of what is written.
+
+    Returns
+    -------
+    Path
+        The file that was written, of the name of the old one.
+
+    Raises
+    ------
+    UserError
+        If the file holds no weights.
+    """
+    try:
+        loaded = load(weights)
+    except ValueError as error:
+        raise UserError(f"--init: {error}") from error
+    code = learn_code(loaded.network, _photographs(out / "images"))
+    path = out / f"{weights.stem}.safetensors"
+    _write(path, replace(loaded, code=code))
     return path
 
 

@@ -24,7 +24,7 @@ METHODS = (
     *("SuperPoint", "SuperPoint[nlevels=1]", "SuperPoint[precision=float32]"),
     *("SuperPoint[nlevels=1,precision=float32]", "SuperPoint-binary"),
 )
-"""Ways to use the weights that the card compares: the default, one level, exact, sign bits."""
+"""Ways to use the weights that the card compares: the default, one level, exact, binary."""
 
 _TERMS = """\
 Not all of these photographs are free: some were published for research use, or under a

@@ -61,20 +61,6 @@ def test_root_by_hand() -> None:
     assert rows.dtype == np.float32
 
 
-@pytest.mark.parametrize("size", [8, 64, 256])
-def test_bits_differ_as_angles_do(size: int) -> None:
-    random = np.random.default_rng(0)
-    rows = random.normal(size=(40, size)).astype(np.float32)
-    rows[1:20] = rows[0] + random.normal(size=(19, size)) * 0.4
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    bits = detectors.sign_bits(rows)
-    assert (bits.shape, bits.dtype) == ((40, 32), np.uint8)
-    assert np.array_equal(detectors.sign_bits(-rows), ~bits)
-    differ = np.unpackbits(bits[0] ^ bits, axis=1).mean(1)
-    angles = np.arccos(np.clip(rows @ rows[0], -1, 1)) / np.pi
-    assert np.abs(differ - angles).max() < 0.1
-
-
 def test_root_sift_is_sift_with_other_descriptors(image: np.ndarray) -> None:
     plain, rooted = (
         find_factory(name)(30).detectAndCompute(image, None) for name in ("SIFT", "RootSIFT")
