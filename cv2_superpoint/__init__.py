@@ -1,7 +1,7 @@
 """SuperPoint as a ``cv2.Feature2D``: one line from ORB to a learned local feature.
 
 >>> import cv2_superpoint
->>> detector = cv2_superpoint.SuperPoint_create(1000)  # where cv2.ORB_create(1000) stood
+>>> detector = cv2_superpoint.ORB_create(1000)  # where cv2.ORB_create(1000) stood
 """
 
 from __future__ import annotations
@@ -13,9 +13,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .features import Features
     from .opencv.bfmatcher import BFMatcher, BFMatcher_create
+    from .opencv.clothes import (
+        AKAZE,
+        BRISK,
+        ORB,
+        SIFT,
+        AKAZE_create,
+        BRISK_create,
+        ORB_create,
+        SIFT_create,
+    )
     from .opencv.feature2d import SuperPoint, SuperPoint_create
+    from .opencv.replacing import register, replacing
 
-__all__ = ["BFMatcher", "BFMatcher_create", "Features", "SuperPoint", "SuperPoint_create"]
+__all__ = [
+    "AKAZE",
+    "BRISK",
+    "ORB",
+    "SIFT",
+    "AKAZE_create",
+    "BFMatcher",
+    "BFMatcher_create",
+    "BRISK_create",
+    "Features",
+    "ORB_create",
+    "SIFT_create",
+    "SuperPoint",
+    "SuperPoint_create",
+    "register",
+    "replacing",
+]
 __version__ = "0.1.0"
 
 # Not a dependency: several wheels provide cv2, and two of them in one environment break each other.
@@ -27,11 +54,21 @@ if find_spec("cv2") is None:
 
 # PyTorch takes seconds to load, so names are imported when they are first used (PEP 562).
 _HOMES = {
+    "AKAZE": ".opencv.clothes",
+    "AKAZE_create": ".opencv.clothes",
     "BFMatcher": ".opencv.bfmatcher",
     "BFMatcher_create": ".opencv.bfmatcher",
+    "BRISK": ".opencv.clothes",
+    "BRISK_create": ".opencv.clothes",
     "Features": ".features",
+    "ORB": ".opencv.clothes",
+    "ORB_create": ".opencv.clothes",
+    "SIFT": ".opencv.clothes",
+    "SIFT_create": ".opencv.clothes",
     "SuperPoint": ".opencv.feature2d",
     "SuperPoint_create": ".opencv.feature2d",
+    "register": ".opencv.replacing",
+    "replacing": ".opencv.replacing",
 }
 
 if not TYPE_CHECKING:  # a type checker would take it that every name exists

@@ -58,5 +58,5 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def feature(name: str) -> Any:
-    """One of the three; not to be changed by a test."""
+    """One of them; not to be changed by a test."""
     return CREATE[name](100)

@@ -1,4 +1,4 @@
-"""What the contract tests share: the three features, images, and how results are compared."""
+"""What the contract tests share: the features, images, and how results are compared."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +7,15 @@ import cv2
 import numpy as np
 import skimage.data
 
+import cv2_superpoint
 from cv2_superpoint import SuperPoint_create
 
 CREATE: dict[str, Callable[..., Any]] = {
     "ORB": cv2.ORB_create,
     "SIFT": cv2.SIFT_create,
     "SuperPoint": SuperPoint_create,
+    "our ORB": cv2_superpoint.ORB_create,
+    "our SIFT": cv2_superpoint.SIFT_create,
 }
 IMAGE = np.ascontiguousarray(skimage.data.camera()[90:290, 160:400])
 OTHER = np.ascontiguousarray(skimage.data.brick()[100:300, 100:340])

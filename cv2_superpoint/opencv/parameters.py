@@ -16,27 +16,62 @@ from .errors import bad_argument
 
 
 @dataclass(frozen=True)
-class _Parameter:
-    name: str  # as OpenCV spells it
+class Parameter:
+    """A number that may be set.
+
+    Attributes
+    ----------
+    name
+        As OpenCV spells it.
+    kind
+        int, or float, which takes both.
+    low, high
+        Between which it must be.
+    choices
+        If only some of those have a meaning: which.
+    """
+
+    name: str
     kind: type[int] | type[float]
     low: float
     high: float
-    choices: tuple[int, ...] = ()  # if only some numbers between have a meaning
+    choices: tuple[int, ...] = ()
+
+    def check(self, value: Any, function: str) -> int | float:
+        """Return a value as the kind of number that it must be.
+
+        Raises
+        ------
+        cv2.error
+            If it is something else, or out of range; it names the function.
+        """
+        number = int | np.integer if self.kind is int else int | float | np.number
+        if isinstance(value, bool) or not isinstance(value, number):
+            got = f"{type(value).__name__} {value!r}"
+            raise bad_argument(
+                function, f"{self.name} must be of type {self.kind.__name__}, not {got}"
+            )
+        wanted = f"from {self.low} to {self.high}"
+        if self.choices:
+            wanted = " or ".join(map(str, self.choices))
+        fits = value in self.choices if self.choices else self.low <= value <= self.high
+        if not fits:  # also for NaN
+            message = f"{self.name} must be {wanted}, not {value}"
+            raise bad_argument(function, message, cv2.Error.StsOutOfRange)
+        return self.kind(value)
 
 
-_INT_MAX = (1 << 31) - 1
-
-_TYPES = (cv2.CV_8U, cv2.CV_32F)
+INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 
 _PARAMETERS = {
-    "nfeatures": _Parameter("nfeatures", int, -_INT_MAX - 1, _INT_MAX),
-    "scale_factor": _Parameter("scaleFactor", float, 1.0, 16.0),
-    "nlevels": _Parameter("nlevels", int, 1, 64),
-    "edge_threshold": _Parameter("edgeThreshold", int, 0, 1 << 30),
-    "score_threshold": _Parameter("scoreThreshold", float, 0.0, 1.0),
-    "nms_radius": _Parameter("nmsRadius", int, 0, 1 << 15),
-    "first_level": _Parameter("firstLevel", int, 0, 63),
-    "descriptor_type": _Parameter("descriptorType", int, cv2.CV_8U, cv2.CV_32F, _TYPES),
+    "nfeatures": Parameter("nfeatures", int, INT_MIN, INT_MAX),
+    "scale_factor": Parameter("scaleFactor", float, 1.0, 16.0),
+    "nlevels": Parameter("nlevels", int, 1, 64),
+    "edge_threshold": Parameter("edgeThreshold", int, 0, 1 << 30),
+    "score_threshold": Parameter("scoreThreshold", float, 0.0, 1.0),
+    "nms_radius": Parameter("nmsRadius", int, 0, 1 << 15),
+    "first_level": Parameter("firstLevel", int, 0, 63),
+    "descriptor_type": Parameter("descriptorType", int, 0, 5, (cv2.CV_8U, cv2.CV_32F)),
 }
 """By the fields of DetectionSettings."""
 
@@ -55,21 +90,7 @@ class Parameters:
     def _set(self, function: str, **values: Any) -> None:
         """Replace settings, by the names of DetectionSettings, after checking them."""
         for field, value in values.items():
-            parameter = _PARAMETERS[field]
-            name, kind = parameter.name, parameter.kind
-            number = int | np.integer if kind is int else int | float | np.number
-            if isinstance(value, bool) or not isinstance(value, number):
-                got = f"{type(value).__name__} {value!r}"
-                raise bad_argument(function, f"{name} must be of type {kind.__name__}, not {got}")
-            if not parameter.low <= value <= parameter.high:  # also false for NaN
-                wanted = f"from {parameter.low} to {parameter.high}"
-                message = f"{name} must be {wanted}, not {value}"
-                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
-            if parameter.choices and value not in parameter.choices:
-                wanted = " or ".join(map(str, parameter.choices))
-                message = f"{name} must be {wanted}, not {value}"
-                raise bad_argument(function, message, cv2.Error.StsOutOfRange)
-            values[field] = kind(value)
+            values[field] = _PARAMETERS[field].check(value, function)
         with _SETTING:
             settings = replace(self._settings, **values)
             if settings.nlevels > 1 and settings.scale_factor == 1:
@@ -188,16 +209,20 @@ class Parameters:
             If there is nothing to read, a value is out of range, or one in a file is ``true`` or
             ``false``. Nothing changes then.
         """
-        fields = {parameter.name: field for field, parameter in _PARAMETERS.items()}
-        found = storage.read(fileName, ["name", *fields])
+        found = storage.read(fileName, self._fields())
         written_by = found.pop("name", self._NAME)
         if written_by != self._NAME:
             raise bad_argument("read", f"these are parameters of {written_by}, not {self._NAME}")
         if not found:
-            raise bad_argument("read", f"{fileName!r} holds no parameters of SuperPoint")
-        self._set("read", **{fields[name]: value for name, value in found.items()})
+            raise bad_argument("read", f"{fileName!r} holds no parameters of {self._NAME}")
+        self._take(found)
 
     def _fields(self) -> dict[str, str | int | float]:
         """Return what is stored, by OpenCV's names."""
         values = asdict(self._settings)
         return {"name": self._NAME, **{_PARAMETERS[k].name: v for k, v in values.items()}}
+
+    def _take(self, found: storage.Record) -> None:
+        """Set what was stored, or some of it."""
+        fields = {parameter.name: field for field, parameter in _PARAMETERS.items()}
+        self._set("read", **{fields[name]: value for name, value in found.items()})

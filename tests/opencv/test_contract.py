@@ -252,7 +252,7 @@ def test_keypoints_lie_where_the_mask_is_not_zero(feature):
     assert all_fields(keypoints) == all_fields(feature.detectAndCompute(IMAGE, mask)[0])
 
 
-@pytest.mark.parametrize("name", ["ORB", "SuperPoint"])
+@pytest.mark.parametrize("name", ["ORB", "SuperPoint", "our ORB"])
 def test_mask_counts_before_the_best_are_chosen(name):
     assert len(CREATE[name](10).detect(IMAGE, LEFT)) == 10
 

@@ -49,7 +49,7 @@ def test_compute_returns_copies_of_the_keypoints(feature):
     assert points[0].pt == (100, 90)
 
 
-@pytest.mark.parametrize("name", ["ORB", "SuperPoint"])
+@pytest.mark.parametrize("name", ["ORB", "SuperPoint", "our ORB"])
 def test_compute_drops_points_outside(name):
     feature = CREATE[name]()
     width, height = IMAGE.shape[::-1]
@@ -83,7 +83,7 @@ def test_each_describes_what_another_detected(name, by):
 
 
 @pytest.mark.parametrize("nlevels", [1, 4])
-@pytest.mark.parametrize("name", ["ORB", "SuperPoint"])
+@pytest.mark.parametrize("name", ["ORB", "SuperPoint", "our ORB"])
 def test_detect_then_compute_is_detect_and_compute(name, nlevels):
     feature = CREATE[name](200, nlevels=nlevels)
     keypoints = feature.detect(IMAGE)

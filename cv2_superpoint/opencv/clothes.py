@@ -1,0 +1,355 @@
+"""SuperPoint in the clothes of ORB, SIFT, AKAZE and BRISK: their arguments, getters and setters.
+
+What has a meaning for SuperPoint has its meaning: how many keypoints, the pyramid and border of
+ORB, and whether descriptors are binary. The rest is kept, can be read and stored, and does nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import cv2
+
+from . import storage
+from .errors import bad_argument
+from .factory import Factory, as_function
+from .feature2d import SuperPoint
+from .parameters import INT_MAX, INT_MIN, Parameter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+    from typing_extensions import Unpack
+
+
+class Ours(TypedDict, total=False):
+    """Arguments of :class:`SuperPoint` that its clothes take too, by name."""
+
+    scoreThreshold: float
+    nmsRadius: int
+    model: str | None
+    weights: str | Path | None
+    device: str | torch.device | None
+    precision: str
+    threads: int | None
+
+
+_ANY_FLOAT = float("-inf"), float("inf")
+
+# AKAZE's constants, which OpenCV 5 moved to opencv_contrib.
+_MLDB, _DIFF_PM_G2 = 5, 1
+_TYPES = {2: cv2.CV_32F, 3: cv2.CV_32F, 4: cv2.CV_8U, 5: cv2.CV_8U}
+"""Our types of descriptors by AKAZE's: KAZE upright and rotated, MLDB upright and rotated."""
+
+
+class _Clothed(SuperPoint):
+    """SuperPoint with parameters that are only kept."""
+
+    # By the names in files. Replaced, never changed: copies share it.
+    _kept: Mapping[str, int | float] = MappingProxyType({})
+
+    def _keep(self, function: str, stored: str, parameter: Parameter, value: Any) -> None:
+        value = parameter.check(value, function)
+        self._kept = {**self._kept, stored: value}
+
+    def _fields(self) -> storage.Record:
+        return {**super()._fields(), **self._kept}
+
+    def _take(self, found: storage.Record) -> None:
+        kept = {
+            name: _parameter(name, type(value)).check(found.pop(name), "read")
+            for name, value in self._kept.items()
+            if name in found
+        }
+        super()._take(found)
+        self._kept = {**self._kept, **kept}
+
+
+def _parameter(name: str, kind: type[int] | type[float]) -> Parameter:
+    return Parameter(name, kind, *((INT_MIN, INT_MAX) if kind is int else _ANY_FLOAT))
+
+
+def _accessors(
+    name: str, kind: type[int] | type[float], argument: str | None = None, stored: str | None = None
+) -> tuple[Callable[[Any], Any], Callable[..., None]]:
+    """Return the getter and the setter of a parameter that is only kept.
+
+    Parameters
+    ----------
+    name
+        As OpenCV spells it in ``getNAME`` and ``setNAME``.
+    kind
+        Of number.
+    argument
+        Of the setter, and `stored` in files; by default the name, its first letter small.
+    """
+    argument = argument or name[0].lower() + name[1:]
+    key, function = stored or argument, f"set{name}"
+    parameter = _parameter(argument, kind)
+    shown = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
+    signature = inspect.Signature([shown])
+
+    def get(self: _Clothed) -> Any:
+        return self._kept[key]
+
+    def set_(self: _Clothed, *args: Any, **kwargs: Any) -> None:
+        try:
+            (value,) = signature.bind(*args, **kwargs).arguments.values()
+        except TypeError as error:
+            raise bad_argument(function, str(error)) from None
+        self._keep(function, key, parameter, value)
+
+    get.__name__, set_.__name__ = f"get{name}", function
+    get.__doc__ = f"Return {argument}, which does nothing here."
+    set_.__doc__ = f"Set {argument}, which does nothing here."
+    self_ = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    set_.__signature__ = inspect.Signature([self_, shown])  # type: ignore[attr-defined]
+    return get, set_
+
+
+class ORB(_Clothed):
+    """SuperPoint with the arguments, getters and setters of ``cv2.ORB``, and binary descriptors.
+
+    Parameters
+    ----------
+    nfeatures, scaleFactor, nlevels, edgeThreshold, firstLevel
+        As for ORB, except that ``nfeatures=0`` sets no limit.
+    WTA_K, scoreType, patchSize, fastThreshold
+        Do nothing.
+    **ours
+        As for :class:`SuperPoint`.
+
+    Raises
+    ------
+    cv2.error
+        As for :class:`SuperPoint`.
+    """
+
+    _NAME = "Feature2D.ORB"
+
+    def __init__(
+        self,
+        nfeatures: int = 500,
+        scaleFactor: float = 1.2,
+        nlevels: int = 8,
+        edgeThreshold: int = 31,
+        firstLevel: int = 0,
+        WTA_K: int = 2,
+        scoreType: int = cv2.ORB_HARRIS_SCORE,
+        patchSize: int = 31,
+        fastThreshold: int = 20,
+        **ours: Unpack[Ours],
+    ) -> None:
+        super().__init__(
+            nfeatures, scaleFactor, nlevels, edgeThreshold=edgeThreshold, firstLevel=firstLevel,
+            descriptorType=cv2.CV_8U, **ours,
+        )  # fmt: skip
+        self.setWTA_K(WTA_K)
+        self.setScoreType(scoreType)
+        self.setPatchSize(patchSize)
+        self.setFastThreshold(fastThreshold)
+
+    create = Factory(__init__)  # type: ignore[assignment]
+
+    getWTA_K, setWTA_K = _accessors("WTA_K", int, "wta_k")
+    getScoreType, setScoreType = _accessors("ScoreType", int)
+    getPatchSize, setPatchSize = _accessors("PatchSize", int)
+    getFastThreshold, setFastThreshold = _accessors("FastThreshold", int)
+
+
+class SIFT(_Clothed):
+    """SuperPoint with the arguments, getters and setters of ``cv2.SIFT``, and float descriptors.
+
+    Parameters
+    ----------
+    nfeatures
+        As for SIFT; 0: no limit.
+    nOctaveLayers, contrastThreshold, edgeThreshold, sigma, enable_precise_upscale
+        Do nothing.
+    descriptorType
+        ``cv2.CV_32F``.
+    **ours
+        As for :class:`SuperPoint`.
+
+    Raises
+    ------
+    cv2.error
+        As for :class:`SuperPoint`; for another `descriptorType`, as SIFT's bytes are compared by
+        ``NORM_L2`` and there is nothing like them here.
+    """
+
+    _NAME = "Feature2D.SIFT"
+
+    def __init__(
+        self,
+        nfeatures: int = 0,
+        nOctaveLayers: int = 3,
+        contrastThreshold: float = 0.04,
+        edgeThreshold: float = 10,
+        sigma: float = 1.6,
+        enable_precise_upscale: bool = False,
+        *,
+        descriptorType: int = cv2.CV_32F,
+        **ours: Unpack[Ours],
+    ) -> None:
+        if descriptorType != cv2.CV_32F:
+            message = f"descriptorType must be {cv2.CV_32F} in SIFT's place, not {descriptorType}"
+            raise bad_argument("SIFT_create", message, cv2.Error.StsNotImplemented)
+        super().__init__(nfeatures, **ours)
+        self.setNOctaveLayers(nOctaveLayers)
+        self.setContrastThreshold(contrastThreshold)
+        self.setEdgeThreshold(edgeThreshold)
+        self.setSigma(sigma)
+
+    create = Factory(__init__)  # type: ignore[assignment]
+
+    getNOctaveLayers, setNOctaveLayers = _accessors("NOctaveLayers", int)
+    getContrastThreshold, setContrastThreshold = _accessors("ContrastThreshold", float)
+    getEdgeThreshold, setEdgeThreshold = _accessors("EdgeThreshold", float)
+    getSigma, setSigma = _accessors("Sigma", float)
+
+    def getNFeatures(self) -> int:
+        """Return the largest number of keypoints; 0 or less: no limit."""
+        return self.getMaxFeatures()
+
+    def setNFeatures(self, maxFeatures: int) -> None:
+        """Set the largest number of keypoints; 0 or less: no limit."""
+        self._set("setNFeatures", nfeatures=maxFeatures)
+
+
+class AKAZE(_Clothed):
+    """SuperPoint with the arguments, getters and setters of ``cv2.AKAZE``.
+
+    Parameters
+    ----------
+    descriptor_type
+        ``DESCRIPTOR_MLDB`` and ``DESCRIPTOR_MLDB_UPRIGHT``: binary; ``DESCRIPTOR_KAZE`` and
+        ``DESCRIPTOR_KAZE_UPRIGHT``: float.
+    descriptor_size, descriptor_channels, threshold, nOctaves, nOctaveLayers, diffusivity
+        Do nothing.
+    max_points
+        Of keypoints; 0 or less: no limit.
+    **ours
+        As for :class:`SuperPoint`.
+
+    Raises
+    ------
+    cv2.error
+        As for :class:`SuperPoint`.
+    """
+
+    _NAME = "Feature2D.AKAZE"
+
+    def __init__(
+        self,
+        descriptor_type: int = _MLDB,
+        descriptor_size: int = 0,
+        descriptor_channels: int = 3,
+        threshold: float = 0.001,
+        nOctaves: int = 4,
+        nOctaveLayers: int = 4,
+        diffusivity: int = _DIFF_PM_G2,
+        max_points: int = -1,
+        **ours: Unpack[Ours],
+    ) -> None:
+        super().__init__(max_points, **ours)
+        self.setDescriptorType(descriptor_type)
+        self.setDescriptorSize(descriptor_size)
+        self.setDescriptorChannels(descriptor_channels)
+        self.setThreshold(threshold)
+        self.setNOctaves(nOctaves)
+        self.setNOctaveLayers(nOctaveLayers)
+        self.setDiffusivity(diffusivity)
+
+    create = Factory(__init__)  # type: ignore[assignment]
+
+    getDescriptorSize, setDescriptorSize = _accessors(
+        "DescriptorSize", int, "dsize", "descriptor_size"
+    )
+    getDescriptorChannels, setDescriptorChannels = _accessors(
+        "DescriptorChannels", int, "dch", "descriptor_channels"
+    )
+    getThreshold, setThreshold = _accessors("Threshold", float)
+    getNOctaves, setNOctaves = _accessors("NOctaves", int, "octaves")
+    getNOctaveLayers, setNOctaveLayers = _accessors(
+        "NOctaveLayers", int, "octaveLayers", "sublevels"
+    )
+    getDiffusivity, setDiffusivity = _accessors("Diffusivity", int, "diff", "diffusivity")
+
+    def getMaxPoints(self) -> int:
+        """Return the largest number of keypoints; 0 or less: no limit."""
+        return self.getMaxFeatures()
+
+    def setMaxPoints(self, max_points: int) -> None:
+        """Set the largest number of keypoints; 0 or less: no limit."""
+        self._set("setMaxPoints", nfeatures=max_points)
+
+    def getDescriptorType(self) -> int:
+        """Return the type of descriptors, by AKAZE's numbers."""
+        return int(self._kept["descriptor"])
+
+    def setDescriptorType(self, dtype: int) -> None:
+        """Set the type of descriptors, by AKAZE's numbers: 2 and 3 are float, 4 and 5 binary."""
+        self._keep("setDescriptorType", "descriptor", self._TYPE, dtype)
+        self._set("setDescriptorType", descriptor_type=_TYPES[self.getDescriptorType()])
+
+    _TYPE = Parameter("descriptor_type", int, min(_TYPES), max(_TYPES), tuple(_TYPES))
+
+    def _fields(self) -> storage.Record:
+        fields = super()._fields()
+        return {**fields, "max_points": fields["nfeatures"]}
+
+    def _take(self, found: storage.Record) -> None:
+        if "max_points" in found:
+            found["nfeatures"] = found.pop("max_points")
+        if "descriptor" in found:
+            kind = self._TYPE.check(found["descriptor"], "read")
+            found["descriptorType"] = _TYPES[int(kind)]
+        super()._take(found)
+
+
+class BRISK(_Clothed):
+    """SuperPoint with the arguments, getters and setters of ``cv2.BRISK``: binary descriptors.
+
+    Parameters
+    ----------
+    thresh, octaves, patternScale
+        Do nothing.
+    **ours
+        As for :class:`SuperPoint`.
+
+    Raises
+    ------
+    cv2.error
+        As for :class:`SuperPoint`.
+    """
+
+    _NAME = "Feature2D.BRISK"
+
+    def __init__(
+        self,
+        thresh: int = 30,
+        octaves: int = 3,
+        patternScale: float = 1.0,
+        **ours: Unpack[Ours],
+    ) -> None:
+        super().__init__(0, descriptorType=cv2.CV_8U, **ours)
+        self.setThreshold(thresh)
+        self.setOctaves(octaves)
+        self.setPatternScale(patternScale)
+
+    create = Factory(__init__)  # type: ignore[assignment]
+
+    getThreshold, setThreshold = _accessors("Threshold", int)
+    getOctaves, setOctaves = _accessors("Octaves", int)
+    getPatternScale, setPatternScale = _accessors("PatternScale", float)
+
+
+ORB_create = as_function(ORB, "ORB_create")
+SIFT_create = as_function(SIFT, "SIFT_create")
+AKAZE_create = as_function(AKAZE, "AKAZE_create")
+BRISK_create = as_function(BRISK, "BRISK_create")

@@ -1,0 +1,58 @@
+"""SuperPoint under OpenCV's own names, for code that is not to be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
+from typing import Any
+from unittest import mock
+
+import cv2
+
+from . import clothes
+from .feature2d import SuperPoint, SuperPoint_create
+
+REPLACEABLE = ("ORB", "SIFT", "AKAZE", "BRISK")
+
+
+@contextmanager
+def replacing(*features: str) -> Iterator[None]:
+    """Let OpenCV's features be SuperPoint, within a ``with`` block or a decorated function.
+
+    ``cv2.ORB_create``, ``cv2.ORB.create`` and ``cv2.ORB`` are then those of this package, in all
+    threads; afterwards they are OpenCV's again. Names taken from ``cv2`` before, as by
+    ``from cv2 import ORB_create``, stay OpenCV's.
+
+    Parameters
+    ----------
+    *features
+        Any of ``"ORB"``, ``"SIFT"``, ``"AKAZE"`` and ``"BRISK"``; none: ORB.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
+    unknown = [name for name in features if name not in REPLACEABLE]
+    if unknown:
+        wanted = ", ".join(REPLACEABLE)
+        raise ValueError(f"can replace {wanted}, not {', '.join(map(repr, unknown))}")
+    with ExitStack() as stack:
+        for name in features or ("ORB",):
+            for module in _modules_with(name):
+                for attribute in (name, f"{name}_create"):
+                    ours: Any = getattr(clothes, attribute)
+                    stack.enter_context(mock.patch.object(module, attribute, ours))
+        yield
+
+
+def register() -> None:
+    """Add ``cv2.SuperPoint`` and ``cv2.SuperPoint_create``, for good."""
+    cv2.SuperPoint, cv2.SuperPoint_create = SuperPoint, SuperPoint_create  # type: ignore[attr-defined]
+
+
+def _modules_with(name: str) -> list[ModuleType]:
+    """Return OpenCV's modules that have a feature; AKAZE and BRISK have moved in OpenCV 5."""
+    candidates = (cv2, getattr(cv2, "xfeatures2d", None))
+    return [module for module in candidates if module is not None and hasattr(module, name)]

@@ -1,0 +1,217 @@
+"""SuperPoint with the arguments, getters and setters of OpenCV's features."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from contract import IMAGE
+
+import cv2_superpoint
+
+NAMES = ("ORB", "SIFT", "AKAZE", "BRISK")
+
+
+def opencvs(name: str) -> Any:
+    """Return OpenCV's class; 5.0 moved some to opencv_contrib."""
+    for module in (cv2, getattr(cv2, "xfeatures2d", None)):
+        if hasattr(module, name):
+            return getattr(module, name)
+    pytest.skip(f"this OpenCV has no {name}")
+
+
+def arguments(function: Any) -> list[str]:
+    """Return the names of arguments in OpenCV's docstring, of the first overload."""
+    call = re.search(r"\w+\((.*?)\) -> ", function.__doc__)[1]
+    return re.findall(r"\w+", call)
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_arguments_are_opencvs(name):
+    ours = [
+        p.name
+        for p in inspect.signature(getattr(cv2_superpoint, name)).parameters.values()
+        if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+    theirs = arguments(opencvs(name).create)
+    assert ours[: len(theirs)] == theirs  # older versions have fewer
+    for way in (f"{name}_create", name):
+        function = getattr(cv2_superpoint, way)
+        function = function if way.endswith("create") else function.create
+        assert list(inspect.signature(function).parameters)[: len(theirs)] == theirs
+        assert isinstance(function(), getattr(cv2_superpoint, name))
+
+
+def getters(cls: Any) -> list[str]:
+    return [name for name in dir(cls) if name.startswith("get") and name != "getDefaultName"]
+
+
+def test_defaults_are_opencvs(name):
+    theirs, ours = opencvs(name).create(), getattr(cv2_superpoint, name)()
+    assert ours.getDefaultName() == theirs.getDefaultName()
+    for getter in getters(type(theirs)):
+        assert getattr(ours, getter)() == pytest.approx(getattr(theirs, getter)()), getter
+    for answer in ("descriptorType", "defaultNorm"):
+        assert getattr(ours, answer)() == getattr(theirs, answer)()
+
+
+VALUES = {
+    "ORB": (77, 1.5, 3, 12, 1, 3, 1, 25, 7),
+    "SIFT": (77, 4, 0.05, 12, 1.7, True),
+    "AKAZE": (3, 64, 2, 0.002, 3, 5, 2, 77),
+    "BRISK": (20, 2, 1.5),
+}
+
+
+def test_what_is_given_can_be_read_as_opencvs(name):
+    values = VALUES[name][: len(arguments(opencvs(name).create))]
+    by_name = dict(zip(arguments(opencvs(name).create), values, strict=True))
+    for args, kwargs in ((values, {}), ((), by_name)):
+        theirs = opencvs(name).create(*args, **kwargs)
+        ours = getattr(cv2_superpoint, name)(*args, **kwargs)
+        for getter in getters(type(theirs)):
+            assert getattr(ours, getter)() == pytest.approx(getattr(theirs, getter)()), getter
+
+
+def test_setters_set_what_getters_get(name):
+    for getter in getters(opencvs(name)):
+        ours = getattr(cv2_superpoint, name)()
+        setter = getter.replace("get", "set", 1)
+        (argument,) = arguments(getattr(opencvs(name), setter))
+        for value in (3, 5):  # a type of AKAZE's descriptors, too
+            assert getattr(ours, setter)(value) is None
+            assert getattr(ours, getter)() == value
+        getattr(ours, setter)(**{argument: 4})
+        assert getattr(ours, getter)() == 4
+
+
+@pytest.mark.parametrize("value", ["x", None, True, 1 << 40])
+def test_wrong_values_are_refused(value):
+    feature = cv2_superpoint.ORB_create()
+    for setter in ("setWTA_K", "setPatchSize", "setFastThreshold", "setScoreType", "setNLevels"):
+        with pytest.raises(cv2.error, match=setter):
+            getattr(feature, setter)(value)
+    with pytest.raises(cv2.error, match="setWTA_K"):
+        feature.setWTA_K()
+    with pytest.raises(cv2.error, match="setWTA_K"):
+        feature.setWTA_K(patchSize=2)
+    assert feature.getWTA_K() == 2
+
+
+def test_what_has_no_meaning_does_nothing():
+    feature = cv2_superpoint.ORB_create(200)
+    wanted = feature.detectAndCompute(IMAGE, None)[1]
+    feature.setWTA_K(4)
+    feature.setScoreType(cv2.ORB_FAST_SCORE)
+    feature.setPatchSize(15)
+    feature.setFastThreshold(99)
+    assert np.array_equal(feature.detectAndCompute(IMAGE, None)[1], wanted)
+    assert feature.defaultNorm() == cv2.NORM_HAMMING
+
+
+def test_what_has_a_meaning_does_it():
+    plain = cv2_superpoint.SuperPoint_create(
+        150, 1.3, 3, edgeThreshold=20, firstLevel=1, descriptorType=cv2.CV_8U
+    )
+    orb = cv2_superpoint.ORB_create(150, 1.3, 3, 20, 1)
+    assert np.array_equal(
+        orb.detectAndCompute(IMAGE, None)[1], plain.detectAndCompute(IMAGE, None)[1]
+    )
+    for few in (cv2_superpoint.SIFT_create(40), cv2_superpoint.AKAZE_create(max_points=40)):
+        assert len(few.detect(IMAGE)) == 40
+    assert len(cv2_superpoint.SIFT_create().detect(IMAGE)) > 40
+
+
+def test_our_own_arguments_may_be_given_by_name():
+    feature = cv2_superpoint.ORB_create(50, scoreThreshold=0.2, model="superpoint")
+    assert feature.getScoreThreshold() == 0.2
+    assert "superpoint on" in repr(feature)
+    assert feature.detectAndCompute(IMAGE, None)[1].shape[1] == 32
+    with pytest.raises(TypeError, match="colour"):
+        cv2_superpoint.ORB_create(colour="red")
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [(2, "float32"), (3, "float32"), (5, "uint8")])
+def test_akazes_descriptors_are_binary_or_float(kind, dtype):
+    feature = cv2_superpoint.AKAZE_create(kind, max_points=50)
+    _, rows = feature.detectAndCompute(IMAGE, None)
+    assert rows.dtype == dtype
+    assert feature.defaultNorm() == (cv2.NORM_L2 if dtype == "float32" else cv2.NORM_HAMMING)
+    for wrong in (0, 6):
+        with pytest.raises(cv2.error, match="descriptor_type"):
+            feature.setDescriptorType(wrong)
+
+
+def test_sifts_bytes_are_refused():
+    assert cv2_superpoint.SIFT_create(descriptorType=cv2.CV_32F).descriptorType() == cv2.CV_32F
+    with pytest.raises(cv2.error, match="descriptorType"):
+        cv2_superpoint.SIFT_create(descriptorType=cv2.CV_8U)
+
+
+def changed(name: str) -> Any:
+    return getattr(cv2_superpoint, name)(*VALUES[name])
+
+
+def read_back(feature: Any) -> dict[str, Any]:
+    return {getter: getattr(feature, getter)() for getter in getters(type(feature))}
+
+
+def test_copies_and_files_keep_everything(name, tmp_path):
+    feature = changed(name)
+    path = str(tmp_path / "parameters.yml")
+    feature.write(path)
+    read = getattr(cv2_superpoint, name)()
+    read.read(path)
+    for again in (read, copy.copy(feature), copy.deepcopy(feature),
+                  pickle.loads(pickle.dumps(feature))):  # fmt: skip
+        assert type(again) is type(feature)
+        assert read_back(again) == read_back(feature)
+
+
+def test_copies_are_set_apart():
+    feature = cv2_superpoint.ORB_create()
+    again = copy.copy(feature)
+    again.setWTA_K(4)
+    assert feature.getWTA_K() == 2
+
+
+def test_opencvs_files_are_read(name, tmp_path):
+    """And ours by OpenCV."""
+    theirs = opencvs(name).create(*VALUES[name][: len(arguments(opencvs(name).create))])
+    path = str(tmp_path / "theirs.yml")
+    theirs.write(path)
+    storage = cv2.FileStorage(path, cv2.FILE_STORAGE_READ)
+    if len(storage.root().keys()) < 3:
+        pytest.skip("this OpenCV writes no parameters")
+    ours = getattr(cv2_superpoint, name)()
+    ours.read(path)
+    for getter in getters(type(theirs)):
+        assert getattr(ours, getter)() == pytest.approx(getattr(theirs, getter)()), getter
+    path = str(tmp_path / "ours.yml")
+    ours.write(path)
+    again = opencvs(name).create()
+    storage = cv2.FileStorage(path, cv2.FILE_STORAGE_READ)
+    again.read(storage.root())
+    for getter in getters(type(theirs)):
+        if not (name == "AKAZE" and getter == "getDescriptorType"):
+            assert getattr(again, getter)() == pytest.approx(getattr(theirs, getter)()), getter
+
+
+def test_files_with_wrong_values_change_nothing(tmp_path):
+    path = tmp_path / "parameters.yml"
+    cv2_superpoint.ORB_create(7).write(str(path))
+    path.write_text(path.read_text().replace("wta_k: 2", "wta_k: 2.5"))
+    feature = cv2_superpoint.ORB_create()
+    with pytest.raises(cv2.error, match="wta_k"):
+        feature.read(str(path))
+    assert feature.getMaxFeatures() == 500
