@@ -116,8 +116,11 @@ class ORB(_Clothed):
 
     Parameters
     ----------
-    nfeatures, scaleFactor, nlevels, edgeThreshold, firstLevel
+    nfeatures, edgeThreshold, firstLevel
         As for ORB, except that ``nfeatures=0`` sets no limit.
+    scaleFactor, nlevels
+        As for ORB, but by default those of :class:`SuperPoint`, which cover the same scales: on
+        levels as close as ORB's it finds the same corners, so ratio tests leave fewer matches.
     WTA_K, scoreType, patchSize, fastThreshold
         Do nothing.
     **ours
@@ -134,8 +137,8 @@ class ORB(_Clothed):
     def __init__(
         self,
         nfeatures: int = 500,
-        scaleFactor: float = 1.2,
-        nlevels: int = 8,
+        scaleFactor: float = 2**0.5,
+        nlevels: int = 5,
         edgeThreshold: int = 31,
         firstLevel: int = 0,
         WTA_K: int = 2,
