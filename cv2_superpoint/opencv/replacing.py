@@ -22,7 +22,8 @@ def replacing(*features: str) -> Iterator[None]:
 
     ``cv2.ORB_create``, ``cv2.ORB.create`` and ``cv2.ORB`` are then those of this package, in all
     threads; afterwards they are OpenCV's again. Names taken from ``cv2`` before, as by
-    ``from cv2 import ORB_create``, stay OpenCV's.
+    ``from cv2 import ORB_create``, stay OpenCV's. ``cv2.AKAZE`` and ``cv2.BRISK`` are there in
+    OpenCV 5 as well, which has moved them to ``cv2.xfeatures2d``.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def replacing(*features: str) -> Iterator[None]:
             for module in _modules_with(name):
                 for attribute in (name, f"{name}_create"):
                     ours: Any = getattr(clothes, attribute)
-                    stack.enter_context(mock.patch.object(module, attribute, ours))
+                    stack.enter_context(mock.patch.object(module, attribute, ours, create=True))
         yield
 
 
@@ -53,6 +54,6 @@ def register() -> None:
 
 
 def _modules_with(name: str) -> list[ModuleType]:
-    """Return OpenCV's modules that have a feature; AKAZE and BRISK have moved in OpenCV 5."""
-    candidates = (cv2, getattr(cv2, "xfeatures2d", None))
-    return [module for module in candidates if module is not None and hasattr(module, name)]
+    """Return OpenCV's modules that have, or had, a feature: some have moved in OpenCV 5."""
+    contrib = getattr(cv2, "xfeatures2d", None)
+    return [cv2, contrib] if contrib is not None and hasattr(contrib, name) else [cv2]
