@@ -64,6 +64,26 @@ def test_any_architecture_can_be_quantised(architecture, photographs):
 
 
 @needs_int8
+@torch.inference_mode()
+def test_ranges_round_better_than_the_largest_values(photographs):
+    network = load_shipped("superpoint-lite").network
+    image = pixels(photographs)
+    ranges = measure_ranges(network, [image.float() / 255])
+    largest = {}
+    for path in ranges:
+        network.get_submodule(path).register_forward_hook(
+            lambda _, __, output, path=path: largest.update({path: float(output.max())})
+        )
+    wanted = EagerRunner(network, CPU, "float32")(image, True, True).logits
+    assert all(ranges[path] <= largest[path] + 1e-6 for path in ranges)
+    errors = [
+        (Int8Runner(network, r)(image, True, True).logits - wanted).norm()
+        for r in (ranges, largest)
+    ]
+    assert errors[0] < 0.95 * errors[1]
+
+
+@needs_int8
 def test_only_what_is_wanted_is_computed(photographs):
     loaded = load_shipped("superpoint-lite")
     runner = Int8Runner(loaded.network, loaded.metadata["ranges"])
