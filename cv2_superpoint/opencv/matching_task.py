@@ -28,8 +28,12 @@ class Task(NamedTuple):
     def matches(self, pairs: Pairs) -> Matches:
         """Return OpenCV's matches of pairs, in their order."""
         image = np.searchsorted(self.starts, pairs.train, side="right") - 1
-        columns = (pairs.query, pairs.train - self.starts[image], image, pairs.distance)
-        return tuple(map(cv2.DMatch, *(column.tolist() for column in columns)))
+        columns = (pairs.query, pairs.train - self.starts[image], pairs.distance)
+        matches = tuple(map(cv2.DMatch, *(column.tolist() for column in columns)))
+        # DMatch tries its constructors in turn: the one with the image takes six times as long.
+        for match, index in zip(matches, image.tolist(), strict=True):
+            match.imgIdx = index
+        return matches
 
     def rows(self, pairs: Pairs) -> tuple[Matches, ...]:
         """Return the matches of each query descriptor."""
