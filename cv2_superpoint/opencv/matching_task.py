@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import nearest
-from .nearest import Array, Pairs, is_tensor, to_host
+from .arrays import Array, is_tensor, to_host
+from .nearest import Pairs
+from .scores import LARGEST
 
 Matches = tuple[cv2.DMatch, ...]
 
@@ -114,7 +115,7 @@ def _is_matchable(value: Any) -> bool:
         and value.ndim == 2
         and 0 not in value.shape
         and (value.dtype == np.float32 if isinstance(value, np.ndarray) else _is_float(value))
-        and bool(value.max() < nearest.LARGEST and value.min() > -nearest.LARGEST)
+        and bool(value.max() < LARGEST and value.min() > -LARGEST)
     )
 
 
