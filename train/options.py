@@ -37,6 +37,8 @@ class Options:
         Of adapt or retrain, from 1.
     init
         What to fine-tune: ``"shipped"``, a file of weights, or a checkpoint.
+    teacher
+        File of weights of a better network that joint training learns from too; None: none.
     average
         Whether to export the mean of the weights trained and those of `init`.
     descriptor_size
@@ -57,6 +59,7 @@ class Options:
     large: list[Path]
     round: int
     init: str | None
+    teacher: str | None
     average: bool
     descriptor_size: int | None
     minutes: float
@@ -123,6 +126,11 @@ def _parser(preset: str) -> ArgumentParser:
     )
     parser.add_argument(
         "--init", help="what to fine-tune: shipped, a file of weights, or a checkpoint (.ckpt)"
+    )
+    parser.add_argument(
+        "--teacher",
+        metavar="FILE",
+        help="weights of a better network, from whose outputs joint training learns as well",
     )
     parser.add_argument(
         "--average",

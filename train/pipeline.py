@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 from lightning.fabric.utilities import rank_zero_only
+from torch import Tensor
 
 from cv2_superpoint.model.network import ARCHITECTURES, SuperPointNet
 
@@ -20,7 +21,7 @@ from .deadline import deadline
 from .files import UserError
 from .labels.adaptation import detector_logits, label_images
 from .learn import checkpoints, stages
-from .learn.loop import fit, hardware
+from .learn.loop import Forward, fit, hardware
 from .learn.widen import insert_batch_norm, widen
 from .options import Options
 from .output import locked
@@ -186,10 +187,12 @@ def joint(run: Run) -> None:
     network, init = _network_of(run, number, checkpoint)
     large = (run.large, run.labels(number, "-large")) if run.large else None
     share = run.settings.joint.large_share
+    teacher = _teacher(run, network.architecture.descriptor_dim)
     stage = stages.joint(
-        run.store, run.labels(number), run.settings, checkpoint, large if share else None
+        run.store, run.labels(number), run.settings, checkpoint, large if share else None, teacher
     )
-    fit(run.fabric, network, stage, run.settings.seed, run.until, _about(run, init))
+    about = _about(run, init) | {"teacher": run.options.teacher}
+    fit(run.fabric, network, stage, run.settings.seed, run.until, about)
     if run.fabric.is_global_zero:
         picture = run.out / "matches.png"
         previews.matches_preview(picture, run.fabric, network, run.store, run.settings)
@@ -285,6 +288,26 @@ def _network_of(run: Run, number: int, checkpoint: Path) -> tuple[SuperPointNet,
     if checkpoint.exists():  # whose weights will replace these
         return _first_network(run)
     return _labelling_network(run, number)
+
+
+def _teacher(run: Run, descriptor_size: int) -> Forward | None:
+    """Return the better network to learn from, if there is one."""
+    if not run.options.teacher:
+        return None
+    network = checkpoints.load_network(run.options.teacher, run.settings.model)
+    size = network.architecture.descriptor_dim
+    if size < descriptor_size:
+        raise UserError(
+            f"--teacher has descriptors of {size} numbers: too few for {descriptor_size}"
+        )
+    network = network.eval().requires_grad_(False).to(run.fabric.device)
+
+    def teach(images: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad(), run.fabric.autocast():
+            logits, descriptors = network(images)
+        return logits, descriptors
+
+    return teach
 
 
 def _about(run: Run, init: str | None) -> dict[str, Any]:

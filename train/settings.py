@@ -92,6 +92,8 @@ class JointSettings:
     large_share
         Share of the pairs that show large photographs (``--large``) at zooms that differ by up to
         4, from 0 to less than 1.
+    teacher_weight
+        Weight of the distance from what the teacher says (``--teacher``).
     """
 
     first: HomographyRange
@@ -105,6 +107,7 @@ class JointSettings:
     correspondences: int = 192
     safe_radius: float = 6.0
     large_share: float = 0.0
+    teacher_weight: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The commands ``rotation`` and ``scale``: matching of photographs turned, and shrunk."""
+"""The commands ``rotation``, ``tilt`` and ``scale``: photographs against themselves, changed."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -15,18 +15,23 @@ from ..common.options import add_methods, positive
 from ..common.photographs import BUNDLED, PhotographError, describe_photographs, read_photographs
 from ..common.tables import format_table, write_csv
 from .steps import Protocol, Summary, run_steps, summarise
-from .views import shrink, turn
+from .views import shrink, tilt, turn
 
 PROTOCOL = Protocol()
 
 ROTATION_SIZE = (320, 320)
-SCALE_SIZE = (480, 640)
+SCALE_SIZE = TILT_SIZE = (480, 640)
 """(height, width) of the views."""
 
 ROTATION = (
     "Photographs turned about their centre. Every view is a square cut from the middle of a larger "
     "picture, so that none shows a border, and only the points in the circle that fits the square "
     "count, so that all views share all of the scene that counts. "
+)
+
+TILT = (
+    "Photographs against themselves as pictures on a wall, seen from beside them: at 60 degrees "
+    "they look half as wide. "
 )
 
 SCALE = (
@@ -38,12 +43,12 @@ MATCHING = (
     "Strongest points by response; mutual nearest neighbours in the method's norm; homographies by "
     f"OpenCV's RANSAC. A match is correct within {PROTOCOL.match_threshold:g} pixels, a homography "
     f"if its corners are off by at most {PROTOCOL.corner_threshold:g} pixels on average, both in "
-    "the turned or smaller picture. Pictures: grey, resized with their ratio kept and cropped."
+    "the changed picture. Pictures: grey, resized with their ratio kept and cropped."
 )
 
 
 def add_command(commands: Any) -> None:
-    """Add both commands to the subparsers of ``python -m benchmarks``."""
+    """Add the commands to the subparsers of ``python -m benchmarks``."""
     rotation = commands.add_parser(
         "rotation",
         help="correct homographies of turned photographs, per angle",
@@ -51,6 +56,13 @@ def add_command(commands: Any) -> None:
     )
     _add_options(rotation, "degrees", ROTATION_SIZE, start=0, end=360, step=15)
     rotation.set_defaults(view=lambda p, degrees: turn(p, degrees, ROTATION_SIZE))
+    tilted = commands.add_parser(
+        "tilt",
+        help="correct homographies of photographs seen at an angle, per angle",
+        description=TILT + MATCHING,
+    )
+    _add_options(tilted, "degrees", TILT_SIZE, start=0, end=75, step=15)
+    tilted.set_defaults(view=lambda p, degrees: tilt(p, degrees, TILT_SIZE))
     scale = commands.add_parser(
         "scale",
         help="correct homographies of photographs made smaller, per factor",

@@ -1,4 +1,4 @@
-"""A photograph turned, made smaller or zoomed in on, with the homography that did it."""
+"""A photograph turned, tilted, made smaller or zoomed in on, with the homography that did it."""
 
 from dataclasses import dataclass
 
@@ -68,6 +68,43 @@ def shrink(photograph: Image, factor: float, size: tuple[int, int]) -> View:
     whole, _ = fit(photograph, size)
     small, homography = fit(whole, (round(size[0] / factor), round(size[1] / factor)))
     return View(small, homography)
+
+
+def tilt(photograph: Image, degrees: float, size: tuple[int, int]) -> View:
+    """Show a photograph as a picture on a wall, from beside it.
+
+    The camera turns about the vertical axis through the picture's middle, one and a half times the
+    picture's width away. Around the picture the wall has its mean grey.
+
+    Parameters
+    ----------
+    photograph : (H, W) uint8 array
+    degrees : float
+        Between the line of sight and straight ahead, less than 90.
+    size : tuple of int
+        (height, width) of the view.
+    """
+    whole, _ = fit(photograph, size)
+    height, width = size
+    distance, angle = 1.5 * width, np.radians(degrees)
+    centred = np.array([[1, 0, (1 - width) / 2], [0, 1, (1 - height) / 2], [0, 0, 1]])
+    seen = np.array(
+        [[distance * np.cos(angle), 0, 0], [0, distance, 0], [np.sin(angle), 0, distance]]
+    )
+    homography = np.linalg.inv(centred) @ seen @ centred
+    # Drawn wider and higher, then averaged over areas, so that nothing aliases.
+    times = np.diag([8.0, 2.0, 1.0])
+    corners = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # of pixels, instead of centres
+    fine = np.linalg.inv(corners) @ times @ corners @ homography
+    drawn = cv2.warpPerspective(
+        whole,
+        fine,
+        (8 * width, 2 * height),
+        flags=cv2.INTER_CUBIC,
+        borderValue=float(np.mean(whole)),
+    )
+    image = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)
+    return View(np.asarray(image, np.uint8), homography)
 
 
 def zoom_in(photograph: Image, zoom: float, degrees: float, size: tuple[int, int]) -> View:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from . import nearest
 from .matching_task import Matches, Task, is_number, named_arguments, on_host, read_task
 from .nearest import Pairs
+from .scores import LARGEST
 
 _EPSILON = np.finfo(np.float32).eps  # OpenCV refuses radii up to it
 
@@ -211,7 +212,7 @@ class BFMatcher:
         """Return the pairs up to a distance; None if OpenCV has to find them, or to refuse it."""
         if task is None or not is_number(radius, int | float | np.integer | np.floating):
             return None
-        if not _EPSILON < radius < nearest.LARGEST:  # near the largest, masked pairs match
+        if not _EPSILON < radius < LARGEST:  # near the largest, masked pairs match
             return None
         try:
             return nearest.within(task.query, task.train, float(radius), task.mask, self._norm)

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from . import nearest
-from .nearest import Array, Pairs, is_tensor, to_host
+from .arrays import Array, is_tensor, to_host
+from .nearest import Pairs
+from .scores import LARGEST
 
 Matches = tuple[cv2.DMatch, ...]
 
@@ -28,8 +29,12 @@ class Task(NamedTuple):
     def matches(self, pairs: Pairs) -> Matches:
         """Return OpenCV's matches of pairs, in their order."""
         image = np.searchsorted(self.starts, pairs.train, side="right") - 1
-        columns = (pairs.query, pairs.train - self.starts[image], image, pairs.distance)
-        return tuple(map(cv2.DMatch, *(column.tolist() for column in columns)))
+        columns = (pairs.query, pairs.train - self.starts[image], pairs.distance)
+        matches = tuple(map(cv2.DMatch, *(column.tolist() for column in columns)))
+        # DMatch tries its constructors in turn: the one with the image takes six times as long.
+        for match, index in zip(matches, image.tolist(), strict=True):
+            match.imgIdx = index
+        return matches
 
     def rows(self, pairs: Pairs) -> tuple[Matches, ...]:
         """Return the matches of each query descriptor."""
@@ -110,7 +115,7 @@ def _is_matchable(value: Any) -> bool:
         and value.ndim == 2
         and 0 not in value.shape
         and (value.dtype == np.float32 if isinstance(value, np.ndarray) else _is_float(value))
-        and bool(value.max() < nearest.LARGEST and value.min() > -nearest.LARGEST)
+        and bool(value.max() < LARGEST and value.min() > -LARGEST)
     )
 
 

@@ -7,6 +7,7 @@ import warnings
 import torch
 
 from ..model.network import SuperPointNet
+from .cuda_graph import CudaGraphRunner
 from .eager import EagerRunner, can_multiply_bfloat16
 from .int8 import Int8Runner, Ranges, can_multiply_int8
 from .maps import Runner
@@ -83,4 +84,5 @@ def make_runner(
             )
             precision = "float32"
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return EagerRunner(network, device, precision)
+    runner = EagerRunner(network, device, precision)
+    return CudaGraphRunner(runner) if device.type == "cuda" else runner

@@ -55,4 +55,6 @@ class EagerRunner:
     def _autocast(self) -> AbstractContextManager[object]:
         if self.precision == "float32":  # also when the caller's own code is under autocast
             return torch.autocast(self.device.type, enabled=False)
-        return torch.autocast(self.device.type, DTYPES[self.precision])
+        # Weights are used once per call: keeping them converted gains nothing, and would keep a
+        # CUDA graph from converting its own.
+        return torch.autocast(self.device.type, DTYPES[self.precision], cache_enabled=False)

@@ -1,6 +1,8 @@
 """The same on a GPU as on a CPU."""
 
+import itertools
 import pickle
+import warnings
 
 import cv2
 import numpy as np
@@ -9,6 +11,9 @@ import torch
 
 from cv2_superpoint import Features, SuperPoint_create
 from cv2_superpoint.extract import extractor, on_device
+from cv2_superpoint.model.weights import load_shipped
+from cv2_superpoint.runners.cuda_graph import CudaGraphRunner
+from cv2_superpoint.runners.eager import EagerRunner
 
 pytestmark = pytest.mark.gpu
 
@@ -69,7 +74,8 @@ def test_extraction_waits_for_the_gpu_once(photographs, monkeypatch, describe):
     feature = SuperPoint_create(500, device="cuda")
     images, settings = [photographs["coffee"]] * 3, feature._settings
     extract = feature._extractor.extract
-    extract(images, [None] * 3, settings, describe)  # libraries wait when they start
+    for _ in range(2):  # libraries wait when they start, and graphs are recorded
+        extract(images, [None] * 3, settings, describe)
     copied = []
 
     def to_host(packed):
@@ -134,6 +140,26 @@ def test_results_repeat_on_a_gpu(photographs):
     first = feature.extract(photographs["coffee"])
     for _ in range(5):
         assert_close(feature.extract(photographs["coffee"]), first, 1, 1e-3, 0.99999)
+
+
+@pytest.mark.usefixtures("exact")
+def test_graphs_do_what_was_recorded(photographs):
+    network = load_shipped("superpoint-lite").network.cuda()
+    eager = EagerRunner(network, torch.device("cuda"), "float32")
+    graphs = CudaGraphRunner(eager)
+    images = [torch.from_numpy(image[None, None, :160, :216].copy()).cuda()
+              for image in photographs.values()]  # fmt: skip
+    streams = [torch.cuda.current_stream(), torch.cuda.Stream()]
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            for image, stream in itertools.product(images, streams):
+                with torch.cuda.stream(stream):
+                    got = graphs(image, True, True)
+                stream.synchronize()
+                for a, b in zip(got, eager(image, True, True), strict=True):
+                    torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    assert len(graphs._graphs) == 1
 
 
 def test_a_batch_on_a_gpu(photographs):

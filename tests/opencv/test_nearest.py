@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cv2_superpoint.opencv import nearest as module
+from cv2_superpoint.opencv import scores
 from cv2_superpoint.opencv.nearest import Pairs, TooManyError, mutual, nearest, within
+from cv2_superpoint.runners import eager
 
 NORMS = (cv2.NORM_L2, cv2.NORM_L2SQR)
 
@@ -62,10 +64,26 @@ def ours(pairs: Pairs) -> list[tuple[int, int, float]]:
     return list(zip(*(column.tolist() for column in pairs), strict=True))
 
 
-@pytest.mark.parametrize("as_array", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+@pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
+def precision(request, monkeypatch):
+    """What arrays are multiplied in first, however few there are, on any CPU."""
+    monkeypatch.setattr(module, "is_bfloat16_faster", lambda *_: request.param)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("width", [1, 7, 64, 256])
-def test_pairs_and_distances_are_opencvs(kind, width, as_array):
+@pytest.mark.usefixtures("precision")
+def test_pairs_and_distances_are_opencvs(kind, width):
+    check_pairs(kind, width, np.asarray)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [1, 7, 64, 256])
+def test_pairs_and_distances_of_tensors_are_opencvs(kind, width):
+    check_pairs(kind, width, torch.from_numpy)
+
+
+def check_pairs(kind, width, as_array):
     query, train = descriptors(kind, 50, width, 0), descriptors(kind, 70, width, 1)
     train[::9] = query[:8]  # some have a twin on the other side
     mask = np.random.default_rng(2).integers(0, 2, (50, 70), np.uint8)
@@ -96,22 +114,78 @@ def test_pairs_and_distances_are_opencvs(kind, width, as_array):
     st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 70)),
     st.integers(0, 2**32 - 1),
     st.integers(1, 5),
+    st.booleans(),
 )
-def test_property_any_descriptors_match_as_opencvs(kind, other, shape, seed, k):
+def test_property_any_descriptors_match_as_opencvs(kind, other, shape, seed, k, bfloat16):
     query = descriptors(kind, shape[0], shape[2], seed)
     train = descriptors(other, shape[1], shape[2], seed + 1)
-    assert ours(mutual(query, train)) == opencvs(
-        cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(query, train)
-    )
-    assert ours(nearest(query, train, k)) == opencvs(cv2.BFMatcher().knnMatch(query, train, k))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "is_bfloat16_faster", lambda *_: bfloat16)
+        assert ours(mutual(query, train)) == opencvs(
+            cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(query, train)
+        )
+        assert ours(nearest(query, train, k)) == opencvs(cv2.BFMatcher().knnMatch(query, train, k))
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(["same", "moved", "other"]),
+    st.tuples(st.integers(1, 30), st.integers(1, 30), st.integers(1, 70)),
+    st.integers(0, 2**32 - 1),
+    st.booleans(),
+)
+def test_property_scores_are_within_their_margins(kind, other, shape, seed, bfloat16):
+    """Whatever pair OpenCV finds as near as another, scores may not rule out."""
+    query, train = (descriptors(kind, n, shape[2], seed + (other == "other")) for n in shape[:2])
+    if other == "moved":
+        train *= np.float32(1.003)
+    (block,) = scores.score_blocks(query, train, None, bfloat16)
+    distance = np.empty((len(query), len(train)))
+    for row, column, value in opencvs(cv2.BFMatcher().knnMatch(query, train, len(train))):
+        distance[row, column] = value
+    for found, margin, near in (
+        (block.scores, block.margin, distance),
+        (block.scores.T, block.train_margin, distance.T),
+    ):
+        for column in range(found.shape[1]):
+            floors = margin.floor(found[:, column])[:, None]
+            assert np.all((found >= floors) | (near > near[:, [column]]))
+
+
+@pytest.mark.parametrize("count", range(16, 400, 16))
+def test_rounding_that_swaps_the_nearest_is_seen_through(count, monkeypatch):
+    """Of two descriptors in opposite directions, all of the nearer is rounded away from the query
+    and all of the farther towards it, by as much as bfloat16 can.
+    """
+    near, far = np.zeros((2, count + 1), np.float32)
+    near[:-1] = 1 + 2**-8 * 1.01
+    far[: count // 4] = 2 + 2**-7 * 0.99
+    far[-1] = np.float32(0.04 * count**0.5 / 2)  # near enough to its value in bfloat16
+    train = np.array([far, near, -far, -near])  # the middle is the query
+    query = np.zeros((1, count + 1), np.float32)
+    monkeypatch.setattr(module, "is_bfloat16_faster", lambda *_: True)
+    assert [pair[1] for pair in ours(nearest(query, train))] == [1]
+    assert ours(nearest(query, train)) == opencvs(cv2.BFMatcher().match(query, train))
+
+
+def test_radius_at_a_score_that_bfloat16_rounds(monkeypatch):
+    """Descriptors of small integers about zero are exact in bfloat16, their scores are not."""
+    rows = np.random.default_rng(0).integers(-100, 100, (50, 64)).astype(np.float32)
+    query, train = rows[:20] + 1, np.concatenate((rows, -rows))
+    monkeypatch.setattr(module, "is_bfloat16_faster", lambda *_: True)
+    for distance in nearest(query, train, 10).distance.tolist():
+        assert ours(within(query, train, distance)) == opencvs(
+            cv2.BFMatcher().radiusMatch(query, train, distance)
+        )
 
 
 @pytest.mark.parametrize("kind", ["unit", "clustered", "integers"])
+@pytest.mark.usefixtures("precision")
 def test_blocks_make_no_difference(kind, monkeypatch):
     query, train = descriptors(kind, 50, 32, 0), descriptors(kind, 70, 32, 1)
     wanted = mutual(query, train), nearest(query, train, 2), within(query, train, 1.0)
     for size in (1, 70 * 7, 70 * 49):
-        monkeypatch.setattr(module, "_BLOCK", size)
+        monkeypatch.setattr(scores, "_BLOCK", size)
         found = mutual(query, train), nearest(query, train, 2), within(query, train, 1.0)
         assert list(map(ours, found)) == list(map(ours, wanted))
 
@@ -126,7 +200,9 @@ def test_ties_go_to_the_lower_index():
     ]
 
 
-def test_few_pairs_are_measured_one_by_one(monkeypatch):
+@pytest.mark.parametrize("kind", ["unit", "offset"])
+@pytest.mark.parametrize(("bfloat16", "most"), [(False, (1500, 2500)), (True, (3000, 5000))])
+def test_few_pairs_are_measured_one_by_one(kind, bfloat16, most, monkeypatch):
     """Else it would be right but slow."""
     counts = []
     distances = module._distances
@@ -136,12 +212,52 @@ def test_few_pairs_are_measured_one_by_one(monkeypatch):
         return distances(query, train, rows, columns, norm)
 
     monkeypatch.setattr(module, "_distances", counted)
-    for kind in ("unit", "offset"):
-        query, train = descriptors(kind, 1000, 256, 0), descriptors(kind, 1000, 256, 1)
-        nearest(query, train)
-        mutual(query, train)
-    assert max(counts[::2]) < 1500
-    assert max(counts[1::2]) < 2500
+    monkeypatch.setattr(module, "is_bfloat16_faster", lambda *_: bfloat16)
+    query, train = descriptors(kind, 1000, 256, 0), descriptors(kind, 1000, 256, 1)
+    nearest(query, train)
+    mutual(query, train)
+    assert counts[0] < most[0]
+    assert counts[1] < most[1]
+
+
+@pytest.fixture
+def products(monkeypatch):
+    """Whether each of the products made was in bfloat16."""
+    made = []
+
+    def spy(query, train, mask=None, bfloat16=False):
+        made.append(bfloat16)
+        return scores.score_blocks(query, train, mask, bfloat16)
+
+    monkeypatch.setattr(module, "score_blocks", spy)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "fit", "wanted"),
+    [(600, 64, True, [True]), (600, 64, False, [False]), (400, 64, True, [False]),
+     (600, 32, True, [False])],
+)  # fmt: skip
+def test_many_descriptors_are_multiplied_in_bfloat16(
+    count, width, fit, wanted, products, monkeypatch
+):
+    monkeypatch.setattr(eager, "can_multiply_bfloat16", lambda device: fit)
+    mutual(descriptors("unit", count, width, 0), descriptors("unit", 600, width, 1))
+    assert products == wanted
+
+
+def test_what_bfloat16_cannot_tell_apart_is_multiplied_in_float32(products, monkeypatch):
+    monkeypatch.setattr(eager, "can_multiply_bfloat16", lambda device: True)
+    clusters = np.repeat(descriptors("unit", 3, 64, 0), 200, axis=0)
+    query, train = (unit(clusters + 0.03 * descriptors("unit", 600, 64, n)) for n in (1, 2))
+    assert ours(mutual(query, train)) == opencvs(cv2.BFMatcher(crossCheck=True).match(query, train))
+    assert products == [True, False]
+
+
+def test_tensors_are_multiplied_in_their_own_precision(products, monkeypatch):
+    monkeypatch.setattr(eager, "can_multiply_bfloat16", lambda device: True)
+    mutual(*(torch.from_numpy(descriptors("unit", 600, 64, seed)) for seed in (0, 1)))
+    assert products == [False]
 
 
 def test_too_many_pairs_to_measure_are_refused():
@@ -154,6 +270,7 @@ def test_too_many_pairs_to_measure_are_refused():
         within(query, train, 2.0)
 
 
+@pytest.mark.usefixtures("precision")
 def test_memory_is_that_of_blocks():
     query, train = descriptors("unit", 6000, 16, 0), descriptors("unit", 6000, 16, 1)
     for function in (mutual, nearest):

@@ -64,6 +64,31 @@ def test_any_architecture_can_be_quantised(architecture, photographs):
 
 
 @needs_int8
+@torch.inference_mode()
+def test_ranges_round_better_than_the_largest_values(photographs):
+    network = load_shipped("superpoint-lite").network
+    images = [pixels(photographs, name) for name in photographs]
+    ranges = measure_ranges(network, [image.float() / 255 for image in images])
+    largest = dict.fromkeys(ranges, 0.0)
+
+    def note(path: str, output: torch.Tensor) -> None:
+        largest[path] = max(largest[path], float(output.max()))
+
+    for path in ranges:
+        block = network.get_submodule(path)
+        block.register_forward_hook(lambda *call, path=path: note(path, call[-1]))
+    exact = EagerRunner(network, CPU, "float32")
+    wanted = [exact(image, True, True).logits for image in images]
+    errors = []
+    for scales in (ranges, largest):
+        runner = Int8Runner(network, scales)
+        pairs = zip(images, wanted, strict=True)
+        errors.append(sum((runner(i, True, True).logits - w).square().sum() for i, w in pairs))
+    assert all(ranges[path] <= largest[path] + 1e-6 for path in ranges)
+    assert errors[0] < 0.8 * errors[1]
+
+
+@needs_int8
 def test_only_what_is_wanted_is_computed(photographs):
     loaded = load_shipped("superpoint-lite")
     runner = Int8Runner(loaded.network, loaded.metadata["ranges"])

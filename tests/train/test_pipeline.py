@@ -96,6 +96,20 @@ def test_the_shipped_network_widened_goes_on_to_learn(photographs, tmp_path):
         _run("widen", *arguments)
 
 
+def test_a_narrow_network_learns_from_a_wide_one(photographs, tmp_path):
+    arguments = ("--out", tmp_path, "--rounds", 1, "--init", "shipped")
+    _run("adapt", *arguments, "--images", photographs)
+    _run("joint", *arguments, "--teacher", FOLDER / "superpoint.safetensors")
+    _run("export", *arguments)
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "taught by `superpoint.safetensors`" in card
+    assert "taught_detector" in card
+    (tmp_path / "joint.ckpt").unlink()
+    wide = ("--out", tmp_path, "--rounds", 1, "--init", "shipped", "--model", "superpoint")
+    with pytest.raises(UserError, match="too few for 256"):
+        _run("joint", *wide, "--teacher", FOLDER / "superpoint-lite.safetensors")
+
+
 def test_large_photographs_are_labelled_and_learnt_from(photographs, tmp_path):
     large = tmp_path / "photographs"
     large.mkdir()

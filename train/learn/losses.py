@@ -124,6 +124,41 @@ def info_nce_loss(
     return (losses[0] + losses[1]) / 2, right.sum() / count
 
 
+def distillation_losses(
+    student: tuple[Tensor, Tensor],
+    teacher: tuple[Tensor, Tensor],
+    valid: Tensor,
+    dustbin_weight: float,
+) -> tuple[Tensor, Tensor]:
+    """Return how far a network is from what a better one says of the same images.
+
+    The teacher's probabilities are the detector's targets (Hinton et al., arXiv 1503.02531): they
+    rank points, which labels do not. Descriptors are to point where the teacher's do, in all cells;
+    exported descriptors are ordered by energy, so for a student of fewer numbers the teacher's
+    first ones are their best summary.
+
+    Parameters
+    ----------
+    student, teacher
+        Logits ``(B, 65, h, w)`` and descriptors ``(B, D, h, w)``, not normalised; D may be smaller
+        for the student.
+    valid
+        ``(B, 8 h, 8 w)`` bool pixels; a cell counts if all of its pixels do.
+    dustbin_weight
+        As for :func:`detector_loss`.
+
+    Returns
+    -------
+    detector, descriptor : Tensor
+        Scalars: a cross-entropy, and the mean of one minus the cosine.
+    """
+    detector = detector_loss(student[0], teacher[0].float().softmax(1), valid, dustbin_weight)
+    counted = -F.max_pool2d(-valid[:, None].float(), CELL)[:, 0]
+    wanted = teacher[1][:, : student[1].shape[1]].float()
+    distance = 1 - F.cosine_similarity(student[1].float(), wanted, dim=1)
+    return detector, (distance * counted).sum() / counted.sum().clamp_min(1)
+
+
 def hinge_loss(
     maps: tuple[Tensor, Tensor],
     valid: tuple[Tensor, Tensor],

@@ -21,7 +21,14 @@ from ..files import UserError
 from ..labels.adaptation import read_labels
 from ..settings import FitSettings, JointSettings, Settings
 from .loop import Batches, Forward, Losses, LossFunction, Parts, Stage
-from .losses import detector_loss, detector_targets, hinge_loss, info_nce_loss, reprojection_loss
+from .losses import (
+    detector_loss,
+    detector_targets,
+    distillation_losses,
+    hinge_loss,
+    info_nce_loss,
+    reprojection_loss,
+)
 
 _DESCRIPTOR = ("descriptor.",)
 
@@ -84,6 +91,7 @@ def joint(
     settings: Settings,
     checkpoint: Path,
     large: tuple[ImageStore, Path] | None = None,
+    teacher: Forward | None = None,
 ) -> Stage:
     """Return the stage where detector and descriptor learn from pairs of views.
 
@@ -101,6 +109,8 @@ def joint(
         The file to write.
     large
         Large photographs and their pseudo-labels, for the share ``large_share`` of the pairs.
+    teacher
+        A better network on the device, to learn from as well.
     """
     size, ranges = _size(settings.joint_fit), settings.joint
     photometric = photometric_augmentation()
@@ -117,7 +127,7 @@ def joint(
             for batch, draw in zip(parts, (views, zoomed_views), strict=False)
         ]
         first, second = map(join, zip(*pairs, strict=True))
-        return _pair_losses(forward, first, second, ranges)
+        return _pair_losses(forward, first, second, ranges, teacher)
 
     batches = _photographs(store, labels, settings)
     if large and ranges.large_share:
@@ -203,9 +213,12 @@ def _detector_loss(logits: Tensor, view: View, dustbin_weight: float) -> Tensor:
     return detector_loss(logits, target, view.valid, dustbin_weight)
 
 
-def _pair_losses(forward: Forward, first: View, second: View, settings: JointSettings) -> Losses:
+def _pair_losses(
+    forward: Forward, first: View, second: View, settings: JointSettings, teacher: Forward | None
+) -> Losses:
     """Return the losses of detector and descriptor on two views of the same pictures."""
-    logits, maps = forward(torch.cat([first.images, second.images]))
+    images = torch.cat([first.images, second.images])
+    logits, maps = forward(images)
     both = View(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
     detector = _detector_loss(logits, both, settings.dustbin_weight)
     between = first_to_second(first, second)
@@ -218,6 +231,12 @@ def _pair_losses(forward: Forward, first: View, second: View, settings: JointSet
         distance = reprojection_loss((heat[0], heat[1]), (first.valid, second.valid), between)
         loss = loss + settings.reprojection_weight * distance
         losses["distance"] = distance
+    if teacher:
+        taught = distillation_losses(
+            (logits, maps), teacher(images), both.valid, settings.dustbin_weight
+        )
+        loss = loss + settings.teacher_weight * sum(taught)
+        losses |= dict(zip(("taught_detector", "taught_descriptor"), taught, strict=True))
     return {"loss": loss, **losses}
 
 

@@ -99,7 +99,10 @@ def export(
     if sequences is not None:
         metrics = model_card.measure(path, sequences)
         _write(path, Checkpoint(folded, {**extras, "metrics": metrics}, code))
-    card = model_card.text(folded.architecture, values, init, out, metrics, manifest, average)
+    teacher = history.get("teacher")
+    card = model_card.text(
+        folded.architecture, values, init, teacher, out, metrics, manifest, average
+    )
     write_whole(out / "MODEL_CARD.md", lambda stream: stream.write(card.encode()))
     return path
 

@@ -76,6 +76,7 @@ def text(
     architecture: Architecture,
     settings: dict[str, Any],
     init: str | None,
+    teacher: str | None,
     out: Path,
     metrics: dict[str, Any] | None,
     manifest: Path | None,
@@ -91,6 +92,8 @@ def text(
         Of the run, by name.
     init
         What was fine-tuned; None: nothing.
+    teacher
+        File of the network it was taught by; None: by none.
     out
         Folder of the run's checkpoints and labels.
     metrics
@@ -105,6 +108,8 @@ def text(
     if init:
         origin = f"Fine-tuned from `{Path(init).name}`{', and averaged with it' * average}"
         licence = licence if init == "shipped" else "that of the weights it was fine-tuned from"
+    if teacher:
+        origin += f", taught by `{Path(teacher).name}`"
     sections = [
         f"# Model card: {settings['model']}",
         f"{origin}, without human labels, by `train/`. This card was written by "

@@ -14,7 +14,7 @@ from benchmarks.common import detectors, photographs
 from benchmarks.invariance import command as invariance
 from benchmarks.invariance.command import PROTOCOL
 from benchmarks.invariance.steps import Protocol, Record, run_steps, summarise
-from benchmarks.invariance.views import shrink, turn
+from benchmarks.invariance.views import shrink, tilt, turn
 
 
 @pytest.fixture
@@ -69,6 +69,23 @@ def test_smaller_view_and_its_homography_agree(photograph: np.ndarray, factor: f
     assert difference < 3 * factor
 
 
+@pytest.mark.parametrize("degrees", [0, 20, 40])
+def test_tilted_view_and_its_homography_agree(photograph: np.ndarray, degrees: float) -> None:
+    size = (240, 320)
+    whole, view = tilt(photograph, 0, size), tilt(photograph, degrees, size)
+    # The picture's middle stays, and around it widths shrink by the cosine.
+    middle = view.homography @ [159.5, 119.5, 1]
+    np.testing.assert_allclose(middle[:2] / middle[2], [159.5, 119.5])
+    beside = view.homography @ [160.5, 119.5, 1]
+    width = np.cos(np.radians(degrees))
+    assert beside[0] / beside[2] - 159.5 == pytest.approx(width, abs=0.01)
+    assert difference_where_both_see(whole.image, view.image, view.homography) < 6
+    shifted = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 1]]) @ view.homography
+    assert difference_where_both_see(
+        whole.image, view.image, shifted
+    ) > 1.5 * difference_where_both_see(whole.image, view.image, view.homography)
+
+
 class Corners:
     """Four points on the picture's diagonals and one outside the circle; descriptors by place."""
 
@@ -116,12 +133,13 @@ def test_method_that_finds_nothing(photograph: np.ndarray) -> None:
     assert [s.homographies for s in summarise(records, PROTOCOL)] == [0, 0]
 
 
-def test_sift_stands_turning_and_shrinking() -> None:
+def test_sift_stands_turning_tilting_and_shrinking() -> None:
     camera = photographs.read_photographs(limit=3)["camera"]
     sift = {"SIFT": detectors.make("SIFT", 500)}
     for steps, view in (
         ([0.0, 30.0, 180.0], lambda p, d: turn(p, d, (240, 240))),
         ([1.0, 2.0], lambda p, f: shrink(p, f, (360, 480))),
+        ([0.0, 30.0], lambda p, d: tilt(p, d, (360, 480))),
     ):
         records = run_steps(sift, {"camera": camera}, steps, view, PROTOCOL)
         assert [r.step for r in records] == steps
@@ -168,6 +186,7 @@ def parse(*arguments: str) -> argparse.Namespace:
     ("command", "arguments", "steps"),
     [
         ("rotation", ["--step", "60", "--to", "180"], [0, 60, 120, 180]),
+        ("tilt", ["--step", "20", "--to", "40"], [0, 20, 40]),
         ("scale", ["--step", "0.1", "--to", "1.3"], [1, 1.1, 1.2, 1.3]),
     ],
 )
@@ -203,6 +222,7 @@ def test_commands(
 
 def test_default_steps() -> None:
     assert (parse("rotation").step, parse("rotation").to) == (15, 360)
+    assert (parse("tilt").step, parse("tilt").to) == (15, 75)
     assert (parse("scale").step, parse("scale").to) == (0.5, 4)
 
 

@@ -47,7 +47,7 @@ def settings():
     return Settings(**vars(chosen))
 
 
-@pytest.mark.parametrize("name", ["magicpoint", "retrain", "info_nce", "hinge", "large"])
+@pytest.mark.parametrize("name", ["magicpoint", "retrain", "info_nce", "hinge", "large", "teacher"])
 def test_no_step_waits_for_the_device(name, settings, monkeypatch, tmp_path):
     monkeypatch.setattr(stages, "read_labels", lambda path: [])
     network = SuperPointNet(Architecture((2, 3, 4, 5), 6, 7, norm="before", detail_stages=2))
@@ -56,9 +56,10 @@ def test_no_step_waits_for_the_device(name, settings, monkeypatch, tmp_path):
     elif name == "retrain":
         stage = stages.retrain(None, tmp_path, settings, tmp_path)
     else:
-        loss = "info_nce" if name == "large" else name
+        loss = name if name == "hinge" else "info_nce"
         settings = replace(settings, joint=replace(settings.joint, descriptor_loss=loss))
-        stage = stages.joint(None, tmp_path, settings, tmp_path)
+        teacher = SuperPointNet(network.architecture).to(META) if name == "teacher" else None
+        stage = stages.joint(None, tmp_path, settings, tmp_path, teacher=teacher)
     parts = 2 if name == "large" else 1
     batch = Batch(
         torch.empty(2, 1, 72, 104, dtype=torch.uint8, device=META),

@@ -12,6 +12,7 @@ from cv2_superpoint.model.network import CELL
 from train.learn.losses import (
     detector_loss,
     detector_targets,
+    distillation_losses,
     hinge_loss,
     info_nce_loss,
     reprojection_loss,
@@ -163,3 +164,32 @@ def test_reprojection_loss_leaves_out_what_has_no_partner():
     assert reprojection_loss(views, (valid, valid), shift(7, 0)) > 0
     nothing = torch.zeros(1, 32, 40)
     assert reprojection_loss((nothing, nothing), (valid, valid), shift(0, 0)) == 0
+
+
+def test_distillation_compares_what_both_say_of_each_valid_cell():
+    torch.manual_seed(0)
+    logits, better = torch.randn(2, 2, 65, 3, 4)
+    maps, wanted = torch.randn(2, 5, 3, 4), torch.randn(2, 8, 3, 4)
+    valid = torch.ones(2, *SIZE, dtype=torch.bool)
+    valid[1, 0, 31] = False  # spoils the last cell of the second image's first row
+    detector, descriptor = distillation_losses((logits, maps), (better, wanted), valid, 0.5)
+    entropies, angles = [], []
+    for b in range(2):
+        for i in range(3):
+            for j in range(4):
+                if (b, i, j) == (1, 0, 3):
+                    continue
+                says, should = logits[b, :, i, j].softmax(0), better[b, :, i, j].softmax(0)
+                weight = torch.tensor([1.0] * 64 + [0.5])
+                entropies.append(-(weight * should * says.log()).sum())
+                row, first = maps[b, :, i, j], wanted[b, :5, i, j]
+                angles.append(1 - row @ first / row.norm() / first.norm())
+    assert detector.item() == pytest.approx(np.mean(entropies), rel=1e-5)
+    assert descriptor.item() == pytest.approx(np.mean(angles), rel=1e-5)
+
+
+def test_distillation_ends_at_the_teachers_descriptors():
+    teacher = torch.randn(1, 65, 3, 4), torch.randn(1, 8, 3, 4)
+    valid = torch.ones(1, *SIZE, dtype=torch.bool)
+    _, distance = distillation_losses((teacher[0], 3 * teacher[1][:, :4]), teacher, valid, 0.5)
+    assert distance.item() == pytest.approx(0, abs=1e-6)
