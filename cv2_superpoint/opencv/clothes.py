@@ -246,6 +246,7 @@ class AKAZE(_Clothed):
     """
 
     _NAME = "Feature2D.AKAZE"
+    _TYPE = Parameter("descriptor_type", int, min(_TYPES), max(_TYPES), tuple(_TYPES))
 
     def __init__(
         self,
@@ -299,8 +300,6 @@ class AKAZE(_Clothed):
         """Set the type of descriptors, by AKAZE's numbers: 2 and 3 are float, 4 and 5 binary."""
         self._keep("setDescriptorType", "descriptor", self._TYPE, dtype)
         self._set("setDescriptorType", descriptor_type=_TYPES[self.getDescriptorType()])
-
-    _TYPE = Parameter("descriptor_type", int, min(_TYPES), max(_TYPES), tuple(_TYPES))
 
     def _fields(self) -> storage.Record:
         fields = super()._fields()
