@@ -35,7 +35,7 @@ def test_commands_parse(page: str) -> None:
 def test_every_command_is_shown() -> None:
     shown = {shlex.split(command)[3] for command in commands("benchmarks/README.md")}
     assert shown == {
-        *("hpatches", "rotation", "scale", "zoom-rotation"),
+        *("hpatches", "rotation", "tilt", "scale", "zoom-rotation"),
         *("speed", "memory", "accuracy-over-time"),
     }
 
