@@ -27,6 +27,8 @@ class DetectionSettings:
         Only the strongest keypoint within this many pixels (of each level), in both x and y.
     descriptor_type
         `FLOAT` or `BINARY`.
+    upright
+        Whether keypoints go without a direction.
     """
 
     nfeatures: int = 500
@@ -37,6 +39,7 @@ class DetectionSettings:
     score_threshold: float = 0.05
     nms_radius: int = 4
     descriptor_type: int = FLOAT
+    upright: bool = True
 
     def scale(self, level: int) -> float:
         """Return how many times smaller than the image a level is."""

@@ -24,7 +24,8 @@ from ..runners.threads import Spread, threads
 from ..settings import BINARY, DetectionSettings
 from .merge import Found, merge, weakest_wanted
 from .on_device import ROUNDS, find_candidates, fit_memory, is_complete, pack, to_host, unpack
-from .regions import Region, cut, levels, resize, split
+from .orientation import centroid_angles
+from .regions import CORE, Region, cut, levels, resize, split
 
 GreyImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -114,7 +115,9 @@ class Extractor:
         with threads(self.thread_count) as spread:
             for batch in self._batches(images):
                 fit_memory(work, batch)
-        found = [results[i] for i in range(len(images))]
+            found = [results[i] for i in range(len(images))]
+            if not settings.upright:
+                found = list(map(partial(_orient, settings), images, found))
         return [replace(f, descriptors=self._finish(f.descriptors, settings)) for f in found]
 
     def _extract_one_by_one(
@@ -298,6 +301,17 @@ class Extractor:
         with torch.autocast(xy.device.type, enabled=False):
             rows = self.network.project(sample(features, image, xy))
         return F.normalize(rows[:, : self._length(settings)], dim=1)
+
+
+def _orient(settings: DetectionSettings, image: GreyImage, features: Features) -> Features:
+    """Return the features of an image with the directions that their levels show."""
+    pixels, xy = torch.from_numpy(np.stack([image]))[None], torch.from_numpy(features.xy)
+    angle = features.angle.copy()
+    for region, cells in _regions(pixels, settings, CORE, features.octave):
+        points = region.from_image(xy)
+        chosen = region.in_core(points).numpy() & (features.octave == region.level)
+        angle[chosen] = centroid_angles(cells, 0, points[chosen]).numpy()
+    return replace(features, angle=angle)
 
 
 def _regions(

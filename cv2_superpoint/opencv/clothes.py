@@ -44,6 +44,7 @@ _ANY_FLOAT = float("-inf"), float("inf")
 _MLDB, _DIFF_PM_G2 = 5, 1
 _TYPES = {2: cv2.CV_32F, 3: cv2.CV_32F, 4: cv2.CV_8U, 5: cv2.CV_8U}
 """Our types of descriptors by AKAZE's: KAZE upright and rotated, MLDB upright and rotated."""
+_UPRIGHT = (2, 4)
 
 
 class _Clothed(SuperPoint):
@@ -149,7 +150,7 @@ class ORB(_Clothed):
     ) -> None:
         super().__init__(
             nfeatures, scaleFactor, nlevels, edgeThreshold=edgeThreshold, firstLevel=firstLevel,
-            descriptorType=cv2.CV_8U, **ours,
+            descriptorType=cv2.CV_8U, upright=False, **ours,
         )  # fmt: skip
         self.setWTA_K(WTA_K)
         self.setScoreType(scoreType)
@@ -202,7 +203,7 @@ class SIFT(_Clothed):
         if descriptorType != cv2.CV_32F:
             message = f"descriptorType must be {cv2.CV_32F} in SIFT's place, not {descriptorType}"
             raise bad_argument("SIFT_create", message, cv2.Error.StsNotImplemented)
-        super().__init__(nfeatures, **ours)
+        super().__init__(nfeatures, upright=False, **ours)
         self.setNOctaveLayers(nOctaveLayers)
         self.setContrastThreshold(contrastThreshold)
         self.setEdgeThreshold(edgeThreshold)
@@ -299,7 +300,8 @@ class AKAZE(_Clothed):
     def setDescriptorType(self, dtype: int) -> None:
         """Set the type of descriptors, by AKAZE's numbers: 2 and 3 are float, 4 and 5 binary."""
         self._keep("setDescriptorType", "descriptor", self._TYPE, dtype)
-        self._set("setDescriptorType", descriptor_type=_TYPES[self.getDescriptorType()])
+        kind = self.getDescriptorType()
+        self._set("setDescriptorType", descriptor_type=_TYPES[kind], upright=kind in _UPRIGHT)
 
     def _fields(self) -> storage.Record:
         fields = super()._fields()
@@ -311,6 +313,7 @@ class AKAZE(_Clothed):
         if "descriptor" in found:
             kind = self._TYPE.check(found["descriptor"], "read")
             found["descriptorType"] = _TYPES[int(kind)]
+            found["upright"] = kind in _UPRIGHT
         super()._take(found)
 
 
@@ -339,7 +342,7 @@ class BRISK(_Clothed):
         patternScale: float = 1.0,
         **ours: Unpack[Ours],
     ) -> None:
-        super().__init__(0, descriptorType=cv2.CV_8U, **ours)
+        super().__init__(0, descriptorType=cv2.CV_8U, upright=False, **ours)
         self.setThreshold(thresh)
         self.setOctaves(octaves)
         self.setPatternScale(patternScale)

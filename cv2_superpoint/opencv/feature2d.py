@@ -52,6 +52,9 @@ class SuperPoint(Parameters):
         locates keypoints more precisely, but takes longer.
     descriptorType
         ``cv2.CV_32F``: unit vectors; or ``cv2.CV_8U``: binary descriptors of 32 bytes, as ORB's.
+    upright
+        Whether keypoints go without an angle (-1), as descriptors need none. If not, it is the
+        direction from the keypoint to the centroid of the intensity around it, as ORB's.
     descriptorSize
         Keep only the first values of each float descriptor, the most important ones; by default
         all.
@@ -94,6 +97,7 @@ class SuperPoint(Parameters):
         nmsRadius: int = 4,
         firstLevel: int = 0,
         descriptorType: int = cv2.CV_32F,
+        upright: bool = True,
         descriptorSize: int | None = None,
         model: str | None = None,
         weights: str | Path | None = None,
@@ -116,6 +120,7 @@ class SuperPoint(Parameters):
             nms_radius=nmsRadius,
             first_level=firstLevel,
             descriptor_type=descriptorType,
+            upright=upright,
         )
         self._source, self._extractor = source, source.open()
 

@@ -17,14 +17,14 @@ from .errors import bad_argument
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that may be set.
+    """A number, or a truth value, that may be set.
 
     Attributes
     ----------
     name
         As OpenCV spells it.
     kind
-        int, or float, which takes both.
+        int; float, which takes both; or bool, which takes 0 and 1.
     low, high
         Between which it must be.
     choices
@@ -32,21 +32,22 @@ class Parameter:
     """
 
     name: str
-    kind: type[int] | type[float]
+    kind: type[int] | type[float] | type[bool]
     low: float
     high: float
     choices: tuple[int, ...] = ()
 
     def check(self, value: Any, function: str) -> int | float:
-        """Return a value as the kind of number that it must be.
+        """Return a value as the kind that it must be.
 
         Raises
         ------
         cv2.error
             If it is something else, or out of range; it names the function.
         """
-        number = int | np.integer if self.kind is int else int | float | np.number
-        if isinstance(value, bool) or not isinstance(value, number):
+        taken = int | float | np.number if self.kind is float else int | np.integer | np.bool_
+        truth = isinstance(value, bool | np.bool_)
+        if not isinstance(value, taken) or (truth and self.kind is not bool):
             got = f"{type(value).__name__} {value!r}"
             raise bad_argument(
                 function, f"{self.name} must be of type {self.kind.__name__}, not {got}"
@@ -72,6 +73,7 @@ _PARAMETERS = {
     "nms_radius": Parameter("nmsRadius", int, 0, 1 << 15),
     "first_level": Parameter("firstLevel", int, 0, 63),
     "descriptor_type": Parameter("descriptorType", int, 0, 5, (cv2.CV_8U, cv2.CV_32F)),
+    "upright": Parameter("upright", bool, 0, 1),
 }
 """By the fields of DetectionSettings."""
 
@@ -165,6 +167,14 @@ class Parameters:
         """Set the type of descriptors: ``cv2.CV_32F``, or ``cv2.CV_8U`` for binary ones."""
         self._set("setDescriptorType", descriptor_type=descriptorType)
 
+    def getUpright(self) -> bool:
+        """Return whether keypoints go without an angle."""
+        return self._settings.upright
+
+    def setUpright(self, upright: bool) -> None:
+        """Set whether keypoints go without an angle."""
+        self._set("setUpright", upright=upright)
+
     @opencv_call
     def write(self, fileName: Any, name: str | None = None) -> None:
         """Write the parameters (not the weights).
@@ -219,8 +229,8 @@ class Parameters:
 
     def _fields(self) -> dict[str, str | int | float]:
         """Return what is stored, by OpenCV's names."""
-        values = asdict(self._settings)
-        return {"name": self._NAME, **{_PARAMETERS[k].name: v for k, v in values.items()}}
+        values = {_PARAMETERS[k].name: v for k, v in asdict(self._settings).items()}
+        return {"name": self._NAME, **values, "upright": int(self._settings.upright)}
 
     def _take(self, found: storage.Record) -> None:
         """Set what was stored, or some of it."""

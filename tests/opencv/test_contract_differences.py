@@ -171,10 +171,6 @@ DIFFERENCES: dict[str, Difference] = {
     ),
     "compute near the edge": Difference(lambda f: len(f.compute(IMAGE, AT_THE_EDGE)[0]), 0, 1, 1),
     "compute outside": Difference(lambda f: len(f.compute(IMAGE, OUTSIDE)[0]), 0, 1, 0),
-    # Without orientation, angles stay at OpenCV's word for "not applicable".
-    "angles": Difference(
-        lambda f: {p.angle == -1 for p in f.detect(IMAGE)}, {False}, {False}, {True}
-    ),
     "names of lists for one image": Difference(
         lambda f: type(f.detect(image=IMAGE, masks=None)), cv2.error, cv2.error, tuple
     ),

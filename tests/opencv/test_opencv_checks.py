@@ -139,6 +139,41 @@ def test_detector_at_another_scale(feature, photographs, photograph, scale):
     assert agree.mean() >= 0.49  # ORB's bar
 
 
+# Rotation: test_detectors_invariance.* ----------------------------------------------------------
+
+
+def turned(image: np.ndarray, degrees: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The whole image, turned counter-clockwise; a mask of it; the 2x3 matrix."""
+    height, width = image.shape
+    side = math.ceil(math.hypot(height, width))
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    matrix[:, 2] += (side - width) / 2, (side - height) / 2
+    mask = cv2.warpAffine(np.full_like(image, 255), matrix, (side, side), flags=cv2.INTER_NEAREST)
+    return cv2.warpAffine(image, matrix, (side, side)), mask, matrix
+
+
+@pytest.mark.parametrize("name", ["ORB", "SuperPoint"])
+def test_detector_turned(photographs, name):
+    feature = cv2.ORB_create() if name == "ORB" else SuperPoint_create(upright=False, device="cpu")
+    matched, right = [], []
+    for photograph in PHOTOGRAPHS:
+        image = photographs[photograph]
+        keypoints = feature.detect(image)
+        for degrees in (30, 135, 270):
+            view, mask, matrix = turned(image, degrees)
+            found = feature.detect(view, mask)
+            moved = circles(keypoints)
+            moved[:, :2] = moved[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+            overlap = intersection_over_union(moved, circles(found))
+            is_matched = overlap.max(1) >= 0.5
+            matched.append(is_matched.mean())
+            for i in np.flatnonzero(is_matched):
+                turn = found[overlap[i].argmax()].angle - (keypoints[i].angle - degrees)
+                right.append(abs((turn + 180) % 360 - 180) < 15)
+    assert np.mean(matched) >= 0.50  # ORB's bar
+    assert np.mean(right) >= 0.76  # ORB's bar
+
+
 # OpenCV checks descriptors at another scale for SIFT (at least 0.78 right), AKAZE (0.60) and AKAZE
 # with KAZE's descriptors (0.55), in test_descriptors_invariance.cpp, but has no bar for ORB; so ORB
 # itself, asked the same way, is the bar. As for SIFT there, octaves are made to suit the new sizes.
