@@ -161,9 +161,10 @@ class _Aliked(_Onnx):
     def outputs(self, xy: Tensor, descriptors: Tensor, score: Tensor) -> Outputs:
         assert self.graph.size is not None
         height, width = self.graph.size
+        place = xy[0] * torch.tensor([2 / width, 2 / height]) - 1
         count = (score[0] > 0).sum()  # OpenCV would return all N
-        place = xy[0, :count] * torch.tensor([2 / width, 2 / height]) - 1
-        return place, descriptors[0, :count], score[0, :count, None]
+        # Cut last: OpenCV 5.0 may spoil what is computed from tensors that grow between calls.
+        return place[:count], descriptors[0, :count], score[0, :, None][:count]
 
 
 class _Disk(_Onnx):

@@ -115,6 +115,18 @@ def test_aliked_finds_no_more_points_than_there_are(export):
 
 
 @needs_opencv5
+def test_aliked_forgets_how_many_points_it_found_before(export):
+    file = export("aliked", "--size", f"{WIDTH}x{HEIGHT}", "--nlevels", "1")
+    few = BLANK.copy()
+    few[80:160, 100:220] = 255
+    afresh = [keypoints_of(aliked(file).detect(image))[0] for image in (few, GREY)]
+    detector = aliked(file)
+    for _ in range(10):
+        for image, xy in zip((few, GREY), afresh, strict=True):
+            np.testing.assert_allclose(keypoints_of(detector.detect(image))[0], xy, atol=1e-3)
+
+
+@needs_opencv5
 def test_aliked_resizes_images_to_640x640_by_default(export):
     image = cv2.resize(BGR, (640, 640))
     detector = cv2.ALIKED_create(export("aliked"))
