@@ -1,4 +1,4 @@
-"""The command ``cv2-superpoint``: match, detect, track, info."""
+"""The command ``cv2-superpoint``: match, detect, track, export, info."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,11 +24,15 @@ from ..files import write_atomically
 from ..model.network import ARCHITECTURES
 from ..model.weights import load_shipped, shipped_models
 from ..opencv.feature2d import SuperPoint
+from ..opencv.source import Source
 from ..runners.choose import PRECISIONS, pick_device
+from ..runners.simulated_int8 import simulate_int8
+from ..settings import DetectionSettings
 from .drawing import caption, draw_keypoints, draw_matches, draw_tracks, grid
 from .example import disparity_inliers, stereo_pair
 from .images import read_image, write_image
 from .matching import homography_inliers, match_pair
+from .onnx_export import TARGETS, onnx_bytes
 from .tracking import track_keypoints
 
 Image = npt.NDArray[np.uint8]
@@ -39,12 +44,14 @@ _CLASSICAL: dict[str, Callable[[int], Any]] = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    feature = argparse.ArgumentParser(add_help=False)
-    feature.add_argument("-n", "--nfeatures", type=int, default=1000, help="keypoints per image")
-    feature.add_argument(
+    network = argparse.ArgumentParser(add_help=False)
+    network.add_argument("-n", "--nfeatures", type=int, default=1000, help="keypoints per image")
+    network.add_argument(
         "--model", choices=ARCHITECTURES, help="network whose shipped weights to use"
     )
-    feature.add_argument("--weights", type=Path, help="file of weights to use instead")
+    network.add_argument("--weights", type=Path, help="file of weights to use instead")
+
+    feature = argparse.ArgumentParser(add_help=False, parents=[network])
     feature.add_argument("--device", help="such as cpu or cuda:0; default: CUDA, else the CPU")
     feature.add_argument("--precision", choices=PRECISIONS, default="auto", help="arithmetic")
 
@@ -90,9 +97,42 @@ def _parser() -> argparse.ArgumentParser:
     )
     track.set_defaults(run=_track)
 
+    export = commands.add_parser(
+        "export", parents=[network], help="write an ONNX file, for OpenCV 5 or another runtime"
+    )
+    export.add_argument("-o", "--output", type=Path, required=True, help="file to write")
+    export.add_argument(
+        "--for",
+        dest="target",
+        choices=TARGETS,
+        required=True,
+        help="cv2.ALIKED_create, cv2.DISK_create, any runtime, or maps for OpenCV 4",
+    )
+    export.add_argument(
+        "--size",
+        type=_size,
+        metavar="WxH",
+        help="of the network's input; by default OpenCV's, for onnx any, for maps 640x480",
+    )
+    export.add_argument(
+        "--nlevels", type=int, help="levels of the image pyramid; default: 5, for maps 1"
+    )
+    export.add_argument(
+        "--int8", action="store_true", help="round to 8-bit integers; with --for onnx"
+    )
+    export.set_defaults(run=_export)
+
     info = commands.add_parser("info", help="show versions, device, weights and their accuracy")
     info.set_defaults(run=_info)
     return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Read ``WxH`` as ``(height, width)``."""
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"a size is like 640x480, not {text!r}")
+    return int(found[2]), int(found[1])
 
 
 def _create(options: argparse.Namespace) -> SuperPoint:
@@ -257,6 +297,44 @@ def _track(options: argparse.Namespace) -> None:
             _fail(f"{options.output} is incomplete, {whole} of {frames} frames: is the disk full?")
         lines.append(f"wrote {options.output}")
     print(*lines, sep="\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    target, nlevels = options.target, options.nlevels
+    if nlevels is None:
+        nlevels = 1 if target == "maps" else 5
+    if options.nfeatures < 1 or nlevels < 1:
+        _fail("export needs a number of keypoints and of levels: --nfeatures and --nlevels from 1")
+    if target == "maps" and nlevels > 1:
+        _fail("maps are of one level")
+    unit = {"disk": 16, "maps": 8}.get(target, 1)
+    if options.size and any(side % unit for side in options.size):
+        _fail(f"sizes for {target} are multiples of {unit}")
+    if find_spec("onnx") is None:
+        _fail("export needs the package onnx, which comes with the extra `export`")
+    if options.int8 and target != "onnx":
+        _fail("--int8 is for --for onnx")
+    source = Source.of(
+        options.model,
+        options.weights,
+        device="cpu",
+        precision="float32",
+        descriptor_size=None,
+        threads=None,
+    )
+    try:
+        checkpoint = source.load()
+    except ValueError as error:
+        _fail(error)
+    network, ranges = checkpoint.network, checkpoint.metadata.get("ranges")
+    if options.int8:
+        if ranges is None or network.architecture.norm != "none":
+            _fail("these weights do not say what int8 needs: the ranges of activations")
+        network = simulate_int8(network, ranges)
+    settings = DetectionSettings(nfeatures=options.nfeatures, nlevels=nlevels)
+    data = onnx_bytes(network, settings, target, options.size)
+    _write(options.output, lambda path: write_atomically(path, data))
+    print(f"wrote {options.output}")
 
 
 def _info(_: argparse.Namespace) -> None:

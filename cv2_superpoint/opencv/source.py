@@ -92,7 +92,7 @@ class Source:
             have fewer values.
         """
         try:
-            loaded = self._load()
+            loaded = self.load()
             device = pick_device(self.device)
             ranges = loaded.metadata.get("ranges")
             runner = make_runner(loaded.network, ranges, device, self.precision)
@@ -105,7 +105,14 @@ class Source:
             raise bad_argument(_FUNCTION, message, cv2.Error.StsOutOfRange)
         return Extractor(loaded.network, runner, size, self.threads, loaded.code)
 
-    def _load(self) -> Checkpoint:
+    def load(self) -> Checkpoint:
+        """Read the weights.
+
+        Raises
+        ------
+        ValueError
+            If no weights of the model ship.
+        """
         if self.contents is not None:
             return files.deserialise(self.contents)
         assert self.model is not None

@@ -15,6 +15,7 @@ from cv2_superpoint.model.weights import load_shipped, shipped_models
 from cv2_superpoint.runners import choose
 from cv2_superpoint.runners.eager import EagerRunner
 from cv2_superpoint.runners.int8 import Int8Runner, can_multiply_int8, measure_ranges
+from cv2_superpoint.runners.simulated_int8 import simulate_int8
 
 CPU = torch.device("cpu")
 
@@ -61,6 +62,21 @@ def test_any_architecture_can_be_quantised(architecture, photographs):
     wanted = EagerRunner(network, CPU, "float32")(image, True, True)
     for a, b in zip(got, wanted, strict=True):
         assert (a - b).norm() < 0.1 * b.norm()
+
+
+@needs_int8
+@pytest.mark.parametrize("model", shipped_models())
+@torch.inference_mode()
+def test_simulation_rounds_alike(model, photographs):
+    loaded = load_shipped(model)
+    ranges, image = loaded.metadata["ranges"], pixels(photographs)
+    before = {key: value.clone() for key, value in loaded.network.state_dict().items()}
+    got = EagerRunner(simulate_int8(loaded.network, ranges), CPU, "float32")(image, True, True)
+    wanted = Int8Runner(loaded.network, ranges)(image, True, True)
+    exact = EagerRunner(loaded.network, CPU, "float32")(image, True, True)
+    for a, b, c in zip(got, wanted, exact, strict=True):
+        assert (a - b).norm() < 0.25 * (c - b).norm()
+    assert all((value == before[key]).all() for key, value in loaded.network.state_dict().items())
 
 
 @needs_int8
