@@ -23,7 +23,7 @@ def assert_close(got, wanted) -> None:
 
 
 @BACKENDS
-@pytest.mark.parametrize("settings", [(), (2, 1), (3, 0, 1.7, 50.0)], ids=str)
+@pytest.mark.parametrize("settings", [(), (2, 1, 2.0), (3, 0, 1.7, 50.0)], ids=str)
 def test_it_finds_what_opencv_s_finds(create, settings):
     theirs = cv2.AffineFeature_create(create(60), *settings)
     ours = affine_feature(create(60), *settings)
