@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .features import Features
+    from .opencv.affine import affine_feature
+    from .opencv.bag_of_words import bow_image_descriptor_extractor
     from .opencv.bfmatcher import BFMatcher, BFMatcher_create
     from .opencv.clothes import (
         AKAZE,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
         SIFT_create,
     )
     from .opencv.feature2d import SuperPoint, SuperPoint_create
+    from .opencv.image_features import compute_image_features
     from .opencv.replacing import register, replacing
 
 __all__ = [
@@ -40,6 +43,9 @@ __all__ = [
     "SIFT_create",
     "SuperPoint",
     "SuperPoint_create",
+    "affine_feature",
+    "bow_image_descriptor_extractor",
+    "compute_image_features",
     "register",
     "replacing",
 ]
@@ -67,6 +73,9 @@ _HOMES = {
     "SIFT_create": ".opencv.clothes",
     "SuperPoint": ".opencv.feature2d",
     "SuperPoint_create": ".opencv.feature2d",
+    "affine_feature": ".opencv.affine",
+    "bow_image_descriptor_extractor": ".opencv.bag_of_words",
+    "compute_image_features": ".opencv.image_features",
     "register": ".opencv.replacing",
     "replacing": ".opencv.replacing",
 }

@@ -123,3 +123,18 @@ def keypoint_list(value: object, function: str) -> list[cv2.KeyPoint]:
             got = type(point).__name__
             raise bad_argument(function, f"keypoints[{i}] must be a cv2.KeyPoint, not {got}")
     return list(value)
+
+
+def with_methods(value: Any, methods: Sequence[str], name: str, function: str) -> Any:
+    """Return a feature or matcher, ours or OpenCV's, that has the methods which are needed.
+
+    Raises
+    ------
+    cv2.error
+        If it lacks one.
+    """
+    missing = [method for method in methods if not callable(getattr(value, method, None))]
+    if missing:
+        got = type(value).__name__
+        raise bad_argument(function, f"{name} must have {', '.join(missing)}(); {got} does not")
+    return value

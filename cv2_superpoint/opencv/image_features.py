@@ -1,0 +1,71 @@
+"""``cv2.detail.computeImageFeatures`` for any feature: the first step of a stitching pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .arguments import as_array, is_batch, opencv_call, with_methods
+from .errors import bad_argument
+
+
+@opencv_call
+def compute_image_features(featuresFinder: Any, image: Any, mask: Any = None) -> Any:
+    """Detect and describe for ``cv2.detail``'s matchers, estimators and bundle adjusters.
+
+    As ``cv2.detail.computeImageFeatures2`` for an image, and ``cv2.detail.computeImageFeatures``
+    for a list of images, which accept features written in C++ only.
+
+    Parameters
+    ----------
+    featuresFinder
+        SuperPoint, or one of OpenCV's features.
+    image
+        As for its ``detectAndCompute``; or a list of images.
+    mask
+        As for its ``detectAndCompute``; or a list.
+
+    Returns
+    -------
+    cv2.detail.ImageFeatures
+        ``keypoints``, ``descriptors`` (a ``cv2.UMat``), ``img_size`` (width, height) and
+        ``img_idx``, the place in the list; for a list a tuple of them.
+
+    Raises
+    ------
+    cv2.error
+        For an image or mask of a wrong type or size, or something that is not a feature.
+    """
+    name = "compute_image_features"
+    finder = with_methods(featuresFinder, ("detectAndCompute",), "featuresFinder", name)
+    if not is_batch(image):
+        return _features(finder, image, mask, 0)
+    masks = [None] * len(image) if mask is None else mask
+    if not is_batch(masks) or len(masks) != len(image):
+        raise bad_argument(name, "as many masks are wanted as images")
+    pairs = zip(image, masks, strict=True)
+    return tuple(_features(finder, *pair, index) for index, pair in enumerate(pairs))
+
+
+def _features(finder: Any, image: Any, mask: Any, index: int) -> Any:
+    array = as_array(image, "image", "compute_image_features")
+    if array is None or array.size == 0:
+        raise bad_argument("compute_image_features", "the image is empty")
+    keypoints, descriptors = finder.detectAndCompute(array, mask)
+    features = _blank()
+    features.img_idx, features.img_size = index, array.shape[1::-1]
+    features.keypoints = keypoints
+    if descriptors is not None:
+        features.descriptors = cv2.UMat(descriptors)
+    return features
+
+
+def _blank() -> Any:
+    """Return ImageFeatures to fill.
+
+    Only those that a C++ function has made: the bindings allocate ``cv2.detail.ImageFeatures()``
+    without constructing it, and reading a field of it crashes OpenCV 4.
+    """
+    return cv2.detail.computeImageFeatures2(cv2.ORB_create(1), np.zeros((8, 8), np.uint8))
