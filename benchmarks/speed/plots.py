@@ -68,7 +68,7 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
             ha="center",
             va="bottom" if above else "top",
             color=colour,
-            fontsize=9,
+            fontsize=7.5,
             weight="bold" if ours else "normal",
             zorder=5,
         )
