@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from ..features import Descriptors, Features
+from ..settings import DetectionSettings
 from .arguments import as_array
 
 KeyPoints = tuple[cv2.KeyPoint, ...]
+
+_SIFT_SIZE = 3.2
+"""Of SIFT's keypoints at the scale of the image: twice its sigma."""
 
 
 def to_keypoints(features: Features) -> KeyPoints:
@@ -27,6 +33,22 @@ def inside_image(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> KeyP
         for p in points
         if 0 <= p.pt[0] < shape[1] and 0 <= p.pt[1] < shape[0]
     )
+
+
+def levels_of(points: KeyPoints, settings: DetectionSettings) -> npt.NDArray[np.int32]:
+    """Return the level of the pyramid at which each keypoint is to be described, ``(N,)``.
+
+    That is its octave, except for SIFT's keypoints, whose octave packs several numbers into one:
+    theirs is the level nearest to their scale.
+    """
+    level = np.array([p.octave for p in points], np.int32)
+    packed = np.flatnonzero(level > 255)
+    if len(packed):
+        scales = [settings.scale(i) for i in range(settings.nlevels)]
+        wanted = np.array([points[i].size for i in packed]) / _SIFT_SIZE
+        ratio = np.log(np.maximum(wanted, 1e-6))[:, None] - np.log(scales)
+        level[packed] = np.abs(ratio).argmin(1)
+    return level
 
 
 def return_descriptors(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:

@@ -14,7 +14,7 @@ import torch
 from ..features import Descriptors, Features
 from ..settings import BINARY, DetectionSettings
 from .arguments import grey_image, is_batch, keypoint_list, keypoint_mask, opencv_call
-from .conversion import KeyPoints, inside_image, return_descriptors, to_keypoints
+from .conversion import KeyPoints, inside_image, levels_of, return_descriptors, to_keypoints
 from .errors import bad_argument
 from .factory import Factory, as_function
 from .parameters import Parameters
@@ -311,7 +311,7 @@ class SuperPoint(Parameters):
             found = self._extractor.describe(
                 [image for i, image in enumerate(grey) if image is not None and kept[i]],
                 [np.array([p.pt for p in kept[i]], np.float32) for i in present],
-                [np.array([p.octave for p in kept[i]], np.int32) for i in present],
+                [levels_of(kept[i], settings) for i in present],
                 settings,
             )
         except MemoryError as error:
