@@ -10,6 +10,8 @@ import numpy as np
 from .arguments import as_array, is_batch, opencv_call, with_methods
 from .errors import bad_argument
 
+_ORB_create = cv2.ORB_create  # OpenCV's, also where `replacing` has put ours in its place
+
 
 @opencv_call
 def compute_image_features(featuresFinder: Any, image: Any, mask: Any = None) -> Any:
@@ -68,4 +70,4 @@ def _blank() -> Any:
     Only those that a C++ function has made: the bindings allocate ``cv2.detail.ImageFeatures()``
     without constructing it, and reading a field of it crashes OpenCV 4.
     """
-    return cv2.detail.computeImageFeatures2(cv2.ORB_create(1), np.zeros((8, 8), np.uint8))
+    return cv2.detail.computeImageFeatures2(_ORB_create(1), np.zeros((8, 8), np.uint8))

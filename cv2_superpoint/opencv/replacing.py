@@ -10,7 +10,10 @@ from unittest import mock
 
 import cv2
 
-from . import clothes
+from . import (
+    clothes,
+    image_features,  # noqa: F401  needs OpenCV's ORB, so it is loaded before that is replaced
+)
 from .feature2d import SuperPoint, SuperPoint_create
 
 REPLACEABLE = ("ORB", "SIFT", "AKAZE", "BRISK")

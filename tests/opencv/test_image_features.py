@@ -88,3 +88,18 @@ def test_every_field_can_be_read_in_a_fresh_process():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "0 (9, 9) () None\n", done.stderr
+
+
+IN_A_FRESH_PROCESS = """
+import cv2, numpy, cv2_superpoint
+image = numpy.random.default_rng(0).integers(0, 255, (200, 200), numpy.uint8)
+with cv2_superpoint.replacing("ORB"):
+    features = cv2_superpoint.compute_image_features(cv2.ORB_create(9), image)
+print(features.img_size, len(features.keypoints))
+"""
+
+
+def test_it_works_where_orb_is_replaced():
+    command = [sys.executable, "-c", IN_A_FRESH_PROCESS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "(200, 200) 9\n", done.stderr
