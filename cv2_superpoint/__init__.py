@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .opencv.affine import affine_feature
     from .opencv.bag_of_words import bow_image_descriptor_extractor
     from .opencv.bfmatcher import BFMatcher, BFMatcher_create
-    from .opencv.clothes import (
+    from .opencv.drop_ins import (
         AKAZE,
         BRISK,
         ORB,
@@ -60,17 +60,17 @@ if find_spec("cv2") is None:
 
 # PyTorch takes seconds to load, so names are imported when they are first used (PEP 562).
 _HOMES = {
-    "AKAZE": ".opencv.clothes",
-    "AKAZE_create": ".opencv.clothes",
+    "AKAZE": ".opencv.drop_ins",
+    "AKAZE_create": ".opencv.drop_ins",
     "BFMatcher": ".opencv.bfmatcher",
     "BFMatcher_create": ".opencv.bfmatcher",
-    "BRISK": ".opencv.clothes",
-    "BRISK_create": ".opencv.clothes",
+    "BRISK": ".opencv.drop_ins",
+    "BRISK_create": ".opencv.drop_ins",
     "Features": ".features",
-    "ORB": ".opencv.clothes",
-    "ORB_create": ".opencv.clothes",
-    "SIFT": ".opencv.clothes",
-    "SIFT_create": ".opencv.clothes",
+    "ORB": ".opencv.drop_ins",
+    "ORB_create": ".opencv.drop_ins",
+    "SIFT": ".opencv.drop_ins",
+    "SIFT_create": ".opencv.drop_ins",
     "SuperPoint": ".opencv.feature2d",
     "SuperPoint_create": ".opencv.feature2d",
     "affine_feature": ".opencv.affine",

@@ -11,7 +11,7 @@ from unittest import mock
 import cv2
 
 from . import (
-    clothes,
+    drop_ins,
     image_features,  # noqa: F401  needs OpenCV's ORB, so it is loaded before that is replaced
 )
 from .feature2d import SuperPoint, SuperPoint_create
@@ -46,7 +46,7 @@ def replacing(*features: str) -> Iterator[None]:
         for name in features or ("ORB",):
             for module in _modules_with(name):
                 for attribute in (name, f"{name}_create"):
-                    ours: Any = getattr(clothes, attribute)
+                    ours: Any = getattr(drop_ins, attribute)
                     stack.enter_context(mock.patch.object(module, attribute, ours, create=True))
         yield
 

@@ -102,7 +102,7 @@ def test_a_script_runs_as_it_is(tmp_path):
     script = (str(tmp_path / "script.py"), str(tmp_path / "photo.png"), "--features", "x")
     done = python(*run, *script)
     assert done.returncode == 3, done.stderr
-    wanted = "__main__ ['--features', 'x'] cv2_superpoint.opencv.clothes next to it uint8 60\n"
+    wanted = "__main__ ['--features', 'x'] cv2_superpoint.opencv.drop_ins next to it uint8 60\n"
     assert done.stdout == wanted
     plain = python(*run, "--features", "SIFT,AKAZE", *script)
     assert " cv2 next to it " in plain.stdout

@@ -79,7 +79,7 @@ def test_it_is_stored_and_copied(turned, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["ORB", "SIFT", "AKAZE", "BRISK"])
-def test_clothes_have_angles_as_those_they_replace(name):
+def test_drop_ins_have_angles_as_what_they_replace(name):
     (point, *_) = getattr(cv2_superpoint, f"{name}_create")().detect(IMAGE)
     assert 0 <= point.angle < 360
 

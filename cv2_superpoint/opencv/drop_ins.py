@@ -1,4 +1,4 @@
-"""SuperPoint in the clothes of ORB, SIFT, AKAZE and BRISK: their arguments, getters and setters.
+"""Drop-in replacements of ORB, SIFT, AKAZE and BRISK: their arguments, getters and setters.
 
 What has a meaning for SuperPoint has its meaning: how many keypoints, the pyramid and border of
 ORB, and whether descriptors are binary. The rest is kept, can be read and stored, and does nothing.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Ours(TypedDict, total=False):
-    """Arguments of :class:`SuperPoint` that its clothes take too, by name."""
+class SuperPointArguments(TypedDict, total=False):
+    """Arguments of :class:`SuperPoint` that drop-ins take too, by name."""
 
     scoreThreshold: float
     nmsRadius: int
@@ -47,7 +47,7 @@ _TYPES = {2: cv2.CV_32F, 3: cv2.CV_32F, 4: cv2.CV_8U, 5: cv2.CV_8U}
 _UPRIGHT = (2, 4)
 
 
-class _Clothed(SuperPoint):
+class _DropIn(SuperPoint):
     """SuperPoint with parameters that are only kept."""
 
     # By the names in files. Replaced, never changed: copies share it.
@@ -94,10 +94,10 @@ def _accessors(
     shown = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
     signature = inspect.Signature([shown])
 
-    def get(self: _Clothed) -> Any:
+    def get(self: _DropIn) -> Any:
         return self._kept[key]
 
-    def set_(self: _Clothed, *args: Any, **kwargs: Any) -> None:
+    def set_(self: _DropIn, *args: Any, **kwargs: Any) -> None:
         try:
             (value,) = signature.bind(*args, **kwargs).arguments.values()
         except TypeError as error:
@@ -112,7 +112,7 @@ def _accessors(
     return get, set_
 
 
-class ORB(_Clothed):
+class ORB(_DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.ORB``, and binary descriptors.
 
     Parameters
@@ -146,7 +146,7 @@ class ORB(_Clothed):
         scoreType: int = cv2.ORB_HARRIS_SCORE,
         patchSize: int = 31,
         fastThreshold: int = 20,
-        **ours: Unpack[Ours],
+        **ours: Unpack[SuperPointArguments],
     ) -> None:
         super().__init__(
             nfeatures, scaleFactor, nlevels, edgeThreshold=edgeThreshold, firstLevel=firstLevel,
@@ -165,7 +165,7 @@ class ORB(_Clothed):
     getFastThreshold, setFastThreshold = _accessors("FastThreshold", int)
 
 
-class SIFT(_Clothed):
+class SIFT(_DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.SIFT``, and float descriptors.
 
     Parameters
@@ -198,7 +198,7 @@ class SIFT(_Clothed):
         enable_precise_upscale: bool = False,
         *,
         descriptorType: int = cv2.CV_32F,
-        **ours: Unpack[Ours],
+        **ours: Unpack[SuperPointArguments],
     ) -> None:
         if descriptorType != cv2.CV_32F:
             message = f"descriptorType must be {cv2.CV_32F} in SIFT's place, not {descriptorType}"
@@ -225,7 +225,7 @@ class SIFT(_Clothed):
         self._set("setNFeatures", nfeatures=maxFeatures)
 
 
-class AKAZE(_Clothed):
+class AKAZE(_DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.AKAZE``.
 
     Parameters
@@ -259,7 +259,7 @@ class AKAZE(_Clothed):
         nOctaveLayers: int = 4,
         diffusivity: int = _DIFF_PM_G2,
         max_points: int = -1,
-        **ours: Unpack[Ours],
+        **ours: Unpack[SuperPointArguments],
     ) -> None:
         super().__init__(max_points, **ours)
         self.setDescriptorType(descriptor_type)
@@ -317,7 +317,7 @@ class AKAZE(_Clothed):
         super()._take(found)
 
 
-class BRISK(_Clothed):
+class BRISK(_DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.BRISK``: binary descriptors.
 
     Parameters
@@ -340,7 +340,7 @@ class BRISK(_Clothed):
         thresh: int = 30,
         octaves: int = 3,
         patternScale: float = 1.0,
-        **ours: Unpack[Ours],
+        **ours: Unpack[SuperPointArguments],
     ) -> None:
         super().__init__(0, descriptorType=cv2.CV_8U, upright=False, **ours)
         self.setThreshold(thresh)
