@@ -57,7 +57,7 @@ def measure_ranges(network: SuperPointNet, images: Iterable[Tensor]) -> Ranges:
     shares = torch.linspace(0.4, 1, 31)
     errors = {path: torch.zeros(len(shares)) for path in largest}
     for path, output in _activations(network, images):
-        steps = shares[:, None] * max(largest[path], 1e-6) / 255
+        steps = shares[:, None] * activation_step(largest[path])
         some = output.flatten()[::5]
         rounded = (some / steps).round().clamp(max=255) * steps
         errors[path] += (rounded - some).square().sum(1)
@@ -165,6 +165,16 @@ def _halve(x: Tensor) -> Tensor:
     return torch.maximum(pairs[..., 0, :], pairs[..., 1, :]).permute(0, 3, 1, 2)
 
 
+def weight_scales(weight: Tensor) -> Tensor:
+    """Return what one step of int8 stands for, ``(C,)``, in weights ``(C, ...)`` by channel."""
+    return weight.abs().flatten(1).amax(1).clamp_min(1e-8) / 127
+
+
+def activation_step(largest: float) -> float:
+    """Return what one step of uint8 stands for, if 255 stands for `largest`."""
+    return max(largest, 1e-6) / 255
+
+
 def _quantise(
     block: torch.nn.Module, scale: float, largest: float | None = None
 ) -> tuple[Layer, float]:
@@ -182,7 +192,7 @@ def _quantise(
     conv = block.get_submodule("conv")
     assert isinstance(conv, torch.nn.Conv2d)
     weight = conv.weight.detach().float()
-    scales = weight.abs().amax((1, 2, 3)).clamp_min(1e-8) / 127
+    scales = weight_scales(weight)
     rounded = (weight / scales[:, None, None, None]).round().to(torch.int8)
     stride, padding, dilation, groups = [1, 1], [conv.padding[0]] * 2, [1, 1], 1
     packed = torch.ops.onednn.qconv_prepack(
@@ -191,7 +201,7 @@ def _quantise(
     zeros = torch.zeros(len(scales), dtype=torch.int32)
     bias = None if conv.bias is None else conv.bias.detach().float()
     step, dtype = (
-        (1.0, torch.float32) if largest is None else (max(largest, 1e-6) / 255, torch.uint8)
+        (1.0, torch.float32) if largest is None else (activation_step(largest), torch.uint8)
     )
     after = "relu" if hasattr(block, "relu") else "none"
     run = torch.ops.onednn.qconv2d_pointwise.default

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..model.network import ConvBlock, SuperPointNet
-from .int8 import Ranges
+from .int8 import Ranges, activation_step, weight_scales
 
 
 class _RoundWeights(nn.Module):
@@ -22,7 +22,7 @@ class _RoundWeights(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         weight = weight.detach()
-        scales = weight.abs().amax((1, 2, 3)).clamp_min(1e-8) / 127
+        scales = weight_scales(weight)
         zeros = torch.zeros(len(scales), dtype=torch.int32)
         return torch.fake_quantize_per_channel_affine(weight, scales, zeros, 0, -128, 127)
 
@@ -55,7 +55,7 @@ def simulate_int8(network: SuperPointNet, ranges: Ranges) -> SuperPointNet:
 
 def _round_to(largest: float) -> Callable[[nn.Module, tuple[Tensor], Tensor], Tensor]:
     """Return a hook that rounds a layer's output to 256 steps up to the largest value."""
-    step = max(largest, 1e-6) / 255
+    step = activation_step(largest)
 
     def hook(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         return torch.fake_quantize_per_tensor_affine(output, step, 0, 0, 255)
