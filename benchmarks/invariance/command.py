@@ -2,7 +2,8 @@
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +16,9 @@ from ..common.options import add_methods, positive
 from ..common.photographs import BUNDLED, PhotographError, describe_photographs, read_photographs
 from ..common.tables import format_table, write_csv
 from .steps import Protocol, Summary, run_steps, summarise
-from .views import shrink, tilt, turn
+from .views import View, shrink, tilt, turn
 
 PROTOCOL = Protocol()
-
-ROTATION_SIZE = (320, 320)
-SCALE_SIZE = TILT_SIZE = (480, 640)
-"""(height, width) of the views."""
-
-ROTATION = (
-    "Photographs turned about their centre. Every view is a square cut from the middle of a larger "
-    "picture, so that none shows a border, and only the points in the circle that fits the square "
-    "count, so that all views share all of the scene that counts. "
-)
-
-TILT = (
-    "Photographs against themselves as pictures on a wall, seen from beside them: at 60 degrees "
-    "they look half as wide. "
-)
-
-SCALE = (
-    "Whole photographs against themselves made so many times smaller, by averages of areas: both "
-    "show the same scene, the smaller one with fewer pixels. "
-)
 
 MATCHING = (
     "Strongest points by response; mutual nearest neighbours in the method's norm; homographies by "
@@ -47,52 +28,81 @@ MATCHING = (
 )
 
 
-def add_command(commands: Any) -> None:
-    """Add the commands to the subparsers of ``python -m benchmarks``."""
-    rotation = commands.add_parser(
+@dataclass(frozen=True)
+class Change:
+    """What a command does to photographs, step by step.
+
+    Attributes
+    ----------
+    name, help, description
+        Of the command.
+    view : callable
+        Shows a photograph at a step.
+    size : tuple of int
+        (height, width) of the views, in pixels.
+    unit : str
+        Of the steps.
+    start, end, step : float
+        The steps, by default.
+    """
+
+    name: str
+    help: str
+    description: str
+    view: Callable[..., View]
+    size: tuple[int, int]
+    unit: str
+    start: float
+    end: float
+    step: float
+
+
+CHANGES = (
+    Change(
         "rotation",
-        help="correct homographies of turned photographs, per angle",
-        description=ROTATION + MATCHING,
-    )
-    _add_options(rotation, "degrees", ROTATION_SIZE, start=0, end=360, step=15)
-    rotation.set_defaults(view=lambda p, degrees: turn(p, degrees, ROTATION_SIZE))
-    tilted = commands.add_parser(
+        "correct homographies of turned photographs, per angle",
+        "Photographs turned about their centre. Every view is a square cut from the middle of a "
+        "larger picture, so that none shows a border, and only the points in the circle that fits "
+        "the square count, so that all views share all of the scene that counts. ",
+        turn, (320, 320), "degrees", start=0, end=360, step=15,
+    ),
+    Change(
         "tilt",
-        help="correct homographies of photographs seen at an angle, per angle",
-        description=TILT + MATCHING,
-    )
-    _add_options(tilted, "degrees", TILT_SIZE, start=0, end=75, step=15)
-    tilted.set_defaults(view=lambda p, degrees: tilt(p, degrees, TILT_SIZE))
-    scale = commands.add_parser(
+        "correct homographies of photographs seen at an angle, per angle",
+        "Photographs against themselves as pictures on a wall, seen from beside them: at 60 "
+        "degrees they look half as wide. ",
+        tilt, (480, 640), "degrees", start=0, end=75, step=15,
+    ),
+    Change(
         "scale",
-        help="correct homographies of photographs made smaller, per factor",
-        description=SCALE + MATCHING,
-    )
-    _add_options(scale, "times smaller", SCALE_SIZE, start=1, end=4, step=0.5)
-    scale.set_defaults(view=lambda p, factor: shrink(p, factor, SCALE_SIZE))
+        "correct homographies of photographs made smaller, per factor",
+        "Whole photographs against themselves made so many times smaller, by averages of areas: "
+        "both show the same scene, the smaller one with fewer pixels. ",
+        shrink, (480, 640), "times smaller", start=1, end=4, step=0.5,
+    ),
+)  # fmt: skip
 
 
-def _add_options(
-    parser: argparse.ArgumentParser,
-    unit: str,
-    size: tuple[int, int],
-    start: float,
-    end: float,
-    step: float,
-) -> None:
-    add, name = parser.add_argument, parser.prog.split()[-1]
-    add(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help=f"a folder of pictures (default: {len(BUNDLED)} photographs inside scikit-image)",
-    )
-    add("--limit", type=positive, metavar="N", help="use the first N pictures only")
-    add_methods(parser, "ORB", "SIFT", "SuperPoint")
-    add("--step", type=float, default=step, help=f"default: {step:g}")
-    add("--to", type=float, default=end, help=f"the last step; default: {end:g}")
-    add("--out", type=Path, metavar="DIR", help=f"write {name}.csv, {name}_pairs.csv, {name}.png")
-    parser.set_defaults(run=run, fail=parser.error, name=name, unit=unit, size=size, start=start)
+def add_command(commands: Any) -> None:
+    """Add a command for each change to the subparsers of ``python -m benchmarks``."""
+    for change in CHANGES:
+        name = change.name
+        parser = commands.add_parser(
+            name, help=change.help, description=change.description + MATCHING
+        )
+        add = parser.add_argument
+        add(
+            "--data",
+            type=Path,
+            metavar="DIR",
+            help=f"a folder of pictures (default: {len(BUNDLED)} photographs inside scikit-image)",
+        )
+        add("--limit", type=positive, metavar="N", help="use the first N pictures only")
+        add_methods(parser, "ORB", "SIFT", "SuperPoint")
+        add("--step", type=float, default=change.step, help=f"default: {change.step:g}")
+        add("--to", type=float, default=change.end, help=f"the last; default: {change.end:g}")
+        add("--out", type=Path, metavar="DIR", help=f"write {name}.csv, {name}_pairs.csv and .png")
+        parser.set_defaults(run=run, fail=parser.error, change=change)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -103,29 +113,32 @@ def run(options: argparse.Namespace) -> None:
     SystemExit
         With a message, for unusable pictures, methods or steps.
     """
+    change: Change = options.change
     if options.out:
         from . import plots  # needs matplotlib; if it is missing, say so before the work
-    if options.step <= 0 or options.to < options.start:
-        options.fail(f"--step must be above 0, and --to at least {options.start:g}")
+    if options.step <= 0 or options.to < change.start:
+        options.fail(f"--step must be above 0, and --to at least {change.start:g}")
     # The last step counts although steps such as 0.1 have no exact sum.
-    steps = np.arange(options.start, options.to + options.step / 1000, options.step).tolist()
+    steps = np.arange(change.start, options.to + options.step / 1000, options.step).tolist()
     try:
         methods = {name: make_describing(name, PROTOCOL.points) for name in options.methods}
         photographs = read_photographs(options.data, options.limit)
     except (PhotographError, MethodError) as error:
         options.fail(str(error))
-    records = run_steps(methods, photographs, steps, options.view, PROTOCOL)
+    records = run_steps(
+        methods, photographs, steps, partial(change.view, size=change.size), PROTOCOL
+    )
     summaries = summarise(records, PROTOCOL)
     print(describe_photographs(options.data, len(photographs)))
-    settings = {"size": options.size, **asdict(PROTOCOL), **library_versions()}
+    settings = {"size": change.size, **asdict(PROTOCOL), **library_versions()}
     print("; ".join(f"{name} {value}" for name, value in settings.items()), end="\n\n")
-    print(format_summaries(summaries, options.unit))
+    print(format_summaries(summaries, change.unit))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        write_csv(options.out / f"{options.name}.csv", [asdict(s) for s in summaries])
-        write_csv(options.out / f"{options.name}_pairs.csv", [asdict(r) for r in records])
-        picture = plots.curves_over_steps(summaries, options.unit)
-        outputs.write(options.out / f"{options.name}.png", picture)
+        write_csv(options.out / f"{change.name}.csv", [asdict(s) for s in summaries])
+        write_csv(options.out / f"{change.name}_pairs.csv", [asdict(r) for r in records])
+        picture = plots.curves_over_steps(summaries, change.unit)
+        outputs.write(options.out / f"{change.name}.png", picture)
 
 
 def format_summaries(summaries: Sequence[Summary], unit: str) -> str:
