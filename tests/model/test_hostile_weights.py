@@ -15,6 +15,7 @@ import cv2
 import pytest
 import safetensors.torch
 import torch
+from damage import apply, damages
 from hypothesis import given
 from hypothesis import strategies as st
 from weight_files import MAGIC_LEAP, SMALL, WRAPPINGS, State, random_state, scale, small
@@ -139,25 +140,16 @@ PIECES += [
 
 @given(
     kind=st.sampled_from(["torch.save", "torch.save before 1.6", "safetensors", "ours"]),
-    damage=st.lists(
-        st.tuples(
-            st.floats(0, 1), st.integers(0, 4), st.sampled_from(PIECES) | st.binary(max_size=4)
-        ),
-        min_size=1,
-        max_size=4,
-    ),
+    damage=damages(PIECES, removed=4, inserted=4),
 )
 def test_damaged_files_raise_nothing_else(kind, damage, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "damaged"
     if kind == "ours":
-        data = bytearray(checkpoint.serialise(SMALL_NETWORK))
+        data = checkpoint.serialise(SMALL_NETWORK)
     else:
         WRAPPINGS[kind]({"conv1a.weight": torch.zeros(4, 1, 3, 3), "other": torch.ones(5)}, path)
-        data = bytearray(path.read_bytes())
-    for share, removed, inserted in damage:
-        where = int(share**2 * min(len(data), 4000))  # rather in the header
-        data[where : where + removed] = inserted
-    path.write_bytes(data)
+        data = path.read_bytes()
+    path.write_bytes(apply(damage, data, reach=4000))  # rather in the header
     with contextlib.suppress(cv2.error):
         SuperPoint_create(weights=path)
 

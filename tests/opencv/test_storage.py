@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+from damage import apply, damages
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -235,21 +236,11 @@ TOKENS += [b"\n", b"\t", b"  ", b"\0", b"\xff", b"\xc3", b"\x1f\x8b"]
 
 @given(
     suffix=st.sampled_from([".yml", ".xml", ".json", ".yml.gz"]),
-    damage=st.lists(
-        st.tuples(
-            st.floats(0, 1), st.integers(0, 8), st.sampled_from(TOKENS) | st.binary(max_size=2)
-        ),
-        min_size=1,
-        max_size=4,
-    ),
+    damage=damages(TOKENS, removed=8, inserted=2),
 )
 def test_damaged_files_raise_nothing_else(feature, tmp_path_factory, suffix, damage):
     path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
     feature.write(path)
-    content = bytearray(path.read_bytes())
-    for share, removed, inserted in damage:
-        where = int(share * len(content))
-        content[where : where + removed] = inserted
-    path.write_bytes(content)
+    path.write_bytes(apply(damage, path.read_bytes()))
     with contextlib.suppress(cv2.error):
         create().read(path)
