@@ -302,7 +302,7 @@ def _track(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     target, nlevels = options.target, options.nlevels
     if nlevels is None:
-        nlevels = 1 if target == "maps" else 5
+        nlevels = 1 if target == "maps" else DetectionSettings.nlevels
     if options.nfeatures < 1 or nlevels < 1:
         _fail("export needs a number of keypoints and of levels: --nfeatures and --nlevels from 1")
     if target == "maps" and nlevels > 1:

@@ -10,7 +10,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import grey_image, is_batch, keypoint_list, keypoint_mask, opencv_call, with_methods
+from .arguments import (
+    grey_image,
+    is_batch,
+    keypoint_list,
+    keypoint_mask,
+    mask_list,
+    no_provided_keypoints,
+    one_per_image,
+    opencv_call,
+    with_methods,
+)
 from .conversion import KeyPoints, return_descriptors
 from .errors import bad_argument
 from .factory import Factory, as_function
@@ -103,8 +113,9 @@ class AffineFeature:
         """
         try:
             views = list(zip(map(float, tilts), map(float, rolls), strict=True))
-        except (TypeError, ValueError) as error:
-            raise bad_argument("setViewParams", str(error)) from None
+        except (TypeError, ValueError):
+            message = "tilts and rolls must be as many numbers"
+            raise bad_argument("setViewParams", message) from None
         if not all(tilt >= 1 and math.isfinite(tilt + roll) for tilt, roll in views):
             raise bad_argument("setViewParams", "tilts must be 1 or more, and all values finite")
         self._views = views
@@ -137,10 +148,7 @@ class AffineFeature:
         """
         if not is_batch(image):
             return self._detect(image, mask)
-        masks = [None] * len(image) if mask is None else mask
-        if not is_batch(masks) or len(masks) != len(image):
-            raise bad_argument("detect", "as many masks are wanted as images")
-        return tuple(self._detect(*pair) for pair in zip(image, masks, strict=True))
+        return tuple(map(self._detect, image, mask_list(mask, image, "detect")))
 
     def _detect(self, image: Any, mask: Any) -> KeyPoints:
         found: list[cv2.KeyPoint] = []
@@ -175,8 +183,7 @@ class AffineFeature:
         """
         if not is_batch(image):
             return self._compute(image, keypoints, descriptors)
-        if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
-            raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
+        one_per_image(keypoints, image, "sequences of keypoints", "compute")
         pairs = [self._compute(*pair, None) for pair in zip(image, keypoints, strict=True)]
         return tuple(kept for kept, _ in pairs), tuple(rows for _, rows in pairs)
 
@@ -227,10 +234,7 @@ class AffineFeature:
         cv2.error
             For an image or mask of a wrong type or size.
         """
-        if useProvidedKeypoints:
-            raise bad_argument(
-                "detectAndCompute", "from Python no keypoints can be provided; use compute()"
-            )
+        no_provided_keypoints(useProvidedKeypoints)
         keypoints: list[cv2.KeyPoint] = []
         rows: list[npt.NDArray[Any]] = []
         for index, view in self._each(image, mask, "detectAndCompute"):

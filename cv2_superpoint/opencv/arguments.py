@@ -105,6 +105,47 @@ def keypoint_mask(
     return mask != 0
 
 
+def one_per_image(values: Any, images: Sequence[Any], what: str, function: str) -> Sequence[Any]:
+    """Return what belongs to a list of images: a sequence, as long; `what` names it in errors.
+
+    Raises
+    ------
+    cv2.error
+        If it is no sequence, or not as long.
+    """
+    if not isinstance(values, Sequence) or len(values) != len(images):
+        raise bad_argument(function, f"as many {what} are wanted as images")
+    return values
+
+
+def mask_list(masks: Any, images: Sequence[Any], function: str) -> Sequence[Any]:
+    """Return a mask, or None, for each of a list of images; no list, or an empty one: no masks.
+
+    Raises
+    ------
+    cv2.error
+        If there are not as many.
+    """
+    if masks is None or (is_batch(masks) and not masks):
+        return [None] * len(images)
+    return one_per_image(masks, images, "masks", function)
+
+
+def no_provided_keypoints(useProvidedKeypoints: object) -> None:
+    """Refuse to describe provided keypoints in ``detectAndCompute``.
+
+    Raises
+    ------
+    cv2.error
+        If that is what is asked for, or the value is no truth value to OpenCV's bindings.
+    """
+    flags = int | np.integer | np.bool_ | None
+    if not isinstance(useProvidedKeypoints, flags) or useProvidedKeypoints:
+        raise bad_argument(
+            "detectAndCompute", "from Python no keypoints can be provided; use compute()"
+        )
+
+
 def keypoint_list(value: object, function: str) -> list[cv2.KeyPoint]:
     """Return a sequence of keypoints as a list (None: no keypoints).
 

@@ -13,7 +13,16 @@ import torch
 
 from ..features import Descriptors, Features
 from ..settings import BINARY, DetectionSettings
-from .arguments import grey_image, is_batch, keypoint_list, keypoint_mask, opencv_call
+from .arguments import (
+    grey_image,
+    is_batch,
+    keypoint_list,
+    keypoint_mask,
+    mask_list,
+    no_provided_keypoints,
+    one_per_image,
+    opencv_call,
+)
 from .conversion import KeyPoints, inside_image, levels_of, return_descriptors, to_keypoints
 from .errors import bad_argument
 from .factory import Factory, as_function
@@ -111,7 +120,7 @@ class SuperPoint(Parameters):
         )  # fmt: skip
         self._settings = DetectionSettings()
         self._set(
-            "SuperPoint_create",
+            f"{type(self).__name__}_create",
             nfeatures=nfeatures,
             scale_factor=scaleFactor,
             nlevels=nlevels,
@@ -183,8 +192,7 @@ class SuperPoint(Parameters):
         if not is_batch(image):
             (kept,), (rows,) = self._compute([image], [keypoints])
             return kept, return_descriptors(rows, image, descriptors, "compute")
-        if not isinstance(keypoints, Sequence) or len(keypoints) != len(image):
-            raise bad_argument("compute", "as many sequences of keypoints are wanted as images")
+        one_per_image(keypoints, image, "sequences of keypoints", "compute")
         kept_of, rows_of = self._compute(image, keypoints)
         outputs = zip(rows_of, image, strict=True)
         return tuple(kept_of), tuple(
@@ -221,11 +229,7 @@ class SuperPoint(Parameters):
         cv2.error
             For an image or mask of a wrong type or size.
         """
-        flags = int | np.integer | np.bool_ | None  # what OpenCV's bindings take for a bool
-        if not isinstance(useProvidedKeypoints, flags) or useProvidedKeypoints:
-            raise bad_argument(
-                "detectAndCompute", "from Python no keypoints can be provided; use compute()"
-            )
+        no_provided_keypoints(useProvidedKeypoints)
         if is_batch(image):
             raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
         features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
@@ -266,10 +270,7 @@ class SuperPoint(Parameters):
         self, images: Sequence[Any], masks: Any, function: str, describe: bool
     ) -> list[Features]:
         settings = self._settings  # one look: another thread may set it meanwhile
-        if masks is None or (is_batch(masks) and not masks):
-            masks = [None] * len(images)
-        if not is_batch(masks) or len(masks) != len(images):
-            raise bad_argument(function, "as many masks are wanted as images")
+        masks = mask_list(masks, images, function)
         grey = [grey_image(image, function) for image in images]
         allowed = [
             None if image is None else keypoint_mask(mask, image.shape, function)
@@ -351,7 +352,7 @@ class SuperPoint(Parameters):
     def __repr__(self) -> str:
         model = self._source.model or "weights from a file"
         runner = self._extractor.runner
-        return f"<SuperPoint {model} on {runner.device} in {runner.precision}>"
+        return f"<{type(self).__name__} {model} on {runner.device} in {runner.precision}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle shipped weights by name, others by value."""

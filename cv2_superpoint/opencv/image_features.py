@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .arguments import as_array, is_batch, opencv_call, with_methods
+from .arguments import as_array, is_batch, mask_list, opencv_call, with_methods
 from .errors import bad_argument
 
 _ORB_create = cv2.ORB_create  # OpenCV's, also where `replacing` has put ours in its place
@@ -44,10 +44,7 @@ def compute_image_features(featuresFinder: Any, image: Any, mask: Any = None) ->
     finder = with_methods(featuresFinder, ("detectAndCompute",), "featuresFinder", name)
     if not is_batch(image):
         return _features(finder, image, mask, 0)
-    masks = [None] * len(image) if mask is None else mask
-    if not is_batch(masks) or len(masks) != len(image):
-        raise bad_argument(name, "as many masks are wanted as images")
-    pairs = zip(image, masks, strict=True)
+    pairs = zip(image, mask_list(mask, image, name), strict=True)
     return tuple(_features(finder, *pair, index) for index, pair in enumerate(pairs))
 
 
