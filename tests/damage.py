@@ -20,8 +20,8 @@ def damages(pieces: Sequence[bytes], removed: int, inserted: int) -> st.SearchSt
     )
 
 
-def apply(damage: Damage, data: bytes, reach: int | None = None) -> bytes:
-    """Return damaged bytes; with a `reach`, the first so many, and rather their beginning."""
+def damaged(data: bytes, damage: Damage, reach: int | None = None) -> bytes:
+    """Return damaged bytes; with a `reach` only the first so many, more often near the start."""
     content = bytearray(data)
     for share, removed, inserted in damage:
         where = int(share * len(content))

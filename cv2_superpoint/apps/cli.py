@@ -254,7 +254,7 @@ def _check_video_name(name: str) -> None:
 
 def _has_windows() -> bool:
     """Tell beforehand: without a display, OpenCV's Qt aborts the process."""
-    if not cv2.currentUIFramework():  # a headless OpenCV
+    if re.search(r"GUI:\s+NONE", cv2.getBuildInformation()):  # a headless OpenCV
         return False
     return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 

@@ -99,7 +99,8 @@ def read(source: Any, fields: Iterable[str]) -> Record:
     ------
     cv2.error
         If it cannot be read. Also if a field of a file is ``true`` or ``false``, which OpenCV turns
-        into 1 and 0; in a node they can no longer be told from numbers.
+        into 1 and 0; in a node they can no longer be told from numbers. Also for a whole number
+        beyond 32 bits.
     """
     if isinstance(source, cv2.FileNode):
         return _read_fields(source, fields)
@@ -113,6 +114,10 @@ def read(source: Any, fields: Iterable[str]) -> Record:
     names = "|".join(map(re.escape, fields))
     if boolean := re.search(rf'(?m)(?:^|[{{,])[ \t]*"?({names})"?\s*:\s*(?:true|false)\b', text):
         raise bad_argument("read", f"{boolean[1]} of {path!r} must be a number, not a boolean")
+    for name, number in re.findall(rf'\b({names})["\s]*[:>]\s*([-+]?\d+)(?![\d.eE])', text):
+        if abs(float(number)) > 2**31:  # some versions of OpenCV read it modulo 2**32
+            message = f"{name} of {path!r} is too large: {number}"
+            raise bad_argument("read", message, cv2.Error.StsOutOfRange)
     try:
         storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
     except (cv2.error, SystemError) as error:  # the latter, from OpenCV's bindings, for no YAML

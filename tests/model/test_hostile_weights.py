@@ -15,7 +15,7 @@ import cv2
 import pytest
 import safetensors.torch
 import torch
-from damage import apply, damages
+from damage import damaged, damages
 from hypothesis import given
 from hypothesis import strategies as st
 from weight_files import MAGIC_LEAP, SMALL, WRAPPINGS, State, random_state, scale, small
@@ -149,7 +149,7 @@ def test_damaged_files_raise_nothing_else(kind, damage, tmp_path_factory):
     else:
         WRAPPINGS[kind]({"conv1a.weight": torch.zeros(4, 1, 3, 3), "other": torch.ones(5)}, path)
         data = path.read_bytes()
-    path.write_bytes(apply(damage, data, reach=4000))  # rather in the header
+    path.write_bytes(damaged(data, damage, reach=4000))  # rather in the header
     with contextlib.suppress(cv2.error):
         SuperPoint_create(weights=path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import pytest
-from damage import apply, damages
+from damage import damaged, damages
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -167,6 +167,8 @@ def test_values_that_the_setter_refuses(suffix, value, feature, tmp_path):
         b"%YAML:1.0\n---\n{nfeatures:  true}\n",
         b"%YAML:1.0\n---\nnfeatures: 5\n\0nlevels: 2\n",
         b"%YAML:1.0\n---\nnfeatures: 99999999999999999999\n",
+        b"<?xml version='1.0'?><opencv_storage><nlevels>99999999999</nlevels></opencv_storage>",
+        b'{"nlevels": 5, "nfeatures": 4294967297}',
         b"%YAML:1.0\n---\nname: Feature2D.ORB\nnfeatures: 5\n",
         b"%YAML:1.0\n---\n- nfeatures: 5\n",
         b'{"nfeatures": ',
@@ -241,6 +243,6 @@ TOKENS += [b"\n", b"\t", b"  ", b"\0", b"\xff", b"\xc3", b"\x1f\x8b"]
 def test_damaged_files_raise_nothing_else(feature, tmp_path_factory, suffix, damage):
     path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
     feature.write(path)
-    path.write_bytes(apply(damage, path.read_bytes()))
+    path.write_bytes(damaged(path.read_bytes(), damage))
     with contextlib.suppress(cv2.error):
         create().read(path)
