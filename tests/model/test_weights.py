@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-LARGEST = {"superpoint-lite": 600_000, "superpoint": 4_000_000}
+LARGEST = {"superpoint-lite": 520_000, "superpoint": 2_800_000}
 """Bytes of the files that ship."""
 
 
@@ -65,10 +65,6 @@ def test_a_binary_code_is_kept_with_the_weights(tmp_path):
     path.write_bytes(checkpoint.serialise(wanted, torch.float16))
     loaded = checkpoint.load(path).code
     assert np.array_equal(loaded.encode(rows), code.encode(rows))
-    # The code is an addition: it changes nothing else.
-    plain = small()
-    for x, y in zip(outputs(plain.network), outputs(wanted.network), strict=True):
-        assert torch.equal(x, y)
 
 
 @pytest.mark.parametrize(
@@ -94,12 +90,12 @@ def test_a_wrong_binary_code_is_refused(tensors, ours):
         checkpoint.load(ours)
 
 
-@pytest.mark.parametrize(("model", "megabytes"), [("superpoint", 4), ("superpoint-lite", 0.6)])
-def test_half_precision_halves_the_file(model, megabytes, tmp_path):
+@pytest.mark.parametrize("model", LARGEST)
+def test_half_precision_halves_the_file(model, tmp_path):
     torch.manual_seed(0)
     wanted = Checkpoint(SuperPointNet(ARCHITECTURES[model]).eval(), {"training": {"steps": 3}})
     data = checkpoint.serialise(wanted, torch.float16)
-    assert len(data) < 1e6 * megabytes
+    assert len(data) < 0.51 * len(checkpoint.serialise(wanted))
     path = tmp_path / "half.safetensors"
     path.write_bytes(data)
     loaded = checkpoint.load(path)

@@ -42,8 +42,9 @@ def test_masks(create):
     theirs, ours = cv2.AffineFeature_create(create(60), 2, 1), affine_feature(create(60), 2, 1)
     assert_close(ours.detectAndCompute(IMAGE, LEFT), theirs.detectAndCompute(IMAGE, LEFT))
     # OpenCV forgets the mask in the view from the front.
-    for point in affine_feature(create(60), 1).detect(IMAGE, LEFT):
-        assert point.pt[0] < 122
+    found = affine_feature(create(60), 1).detect(IMAGE, LEFT)
+    assert found
+    assert all(point.pt[0] < 122 for point in found)
 
 
 def test_getters(feature):

@@ -110,15 +110,24 @@ def test_wrong_values_are_refused(value):
     assert feature.getWTA_K() == 2
 
 
-def test_what_has_no_meaning_does_nothing():
-    feature = cv2_superpoint.ORB_create(200)
-    wanted = feature.detectAndCompute(IMAGE, None)[1]
-    feature.setWTA_K(4)
-    feature.setScoreType(cv2.ORB_FAST_SCORE)
-    feature.setPatchSize(15)
-    feature.setFastThreshold(99)
+IDLE = {
+    "ORB": ("WTA_K", "ScoreType", "PatchSize", "FastThreshold"),
+    "SIFT": ("NOctaveLayers", "ContrastThreshold", "EdgeThreshold", "Sigma"),
+    "AKAZE": (
+        *("DescriptorSize", "DescriptorChannels", "Threshold", "NOctaves", "NOctaveLayers"),
+        "Diffusivity",
+    ),
+    "BRISK": ("Threshold", "Octaves", "PatternScale"),
+}
+
+
+@pytest.mark.parametrize(("name", "setter"), [(n, s) for n, names in IDLE.items() for s in names])
+def test_what_has_no_meaning_does_nothing(name, setter):
+    feature = getattr(cv2_superpoint, f"{name}_create")()
+    wanted, norm = feature.detectAndCompute(IMAGE, None)[1], feature.defaultNorm()
+    getattr(feature, f"set{setter}")(60)
     assert np.array_equal(feature.detectAndCompute(IMAGE, None)[1], wanted)
-    assert feature.defaultNorm() == cv2.NORM_HAMMING
+    assert feature.defaultNorm() == norm
 
 
 def test_what_has_a_meaning_does_it():
