@@ -90,7 +90,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         raise UserError("--average is for fine-tuning: it needs --init")
     if options.stage == "widen" and not options.init:
         raise UserError("widen needs --init: the narrower network")
-    if options.stage == "binary" and not options.init:
+    if options.stage == "binary" and not (options.init and Path(options.init).is_file()):
         raise UserError("binary needs --init: a file of weights")
     return options
 

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..common import metrics
-from ..common.datasets import Image, is_of
+from ..common.datasets import Image, in_split
 from ..common.detectors import is_ours
 from .run import Job, PairRecord, find_view
 from .scoring import View, match
@@ -43,7 +43,7 @@ def choose_pairs(method: str, pairs: Sequence[PairRecord], split: str) -> list[C
 
     Where the first errors are equal, as those of failures are, the matching score decides.
     """
-    ours = [p for p in pairs if p.method == method and is_of(p.sequence, split)]
+    ours = [p for p in pairs if p.method == method and in_split(p.sequence, split)]
     ours.sort(key=lambda pair: (pair.corner_errors[0], -(pair.matching_score or 0)))
     if not ours:
         return []

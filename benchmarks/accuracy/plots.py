@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
 from ..common import metrics
-from ..common.datasets import is_of
+from ..common.datasets import in_split
 from ..common.figures import save, save_with_legend, style
 from .protocol import Protocol
 from .run import PairRecord
@@ -42,7 +42,7 @@ def homography_curves(pairs: Sequence[PairRecord], splits: Splits) -> bytes:
             errors = [
                 error
                 for pair in pairs
-                if pair.method == name and is_of(pair.sequence, split)
+                if pair.method == name and in_split(pair.sequence, split)
                 for error in pair.corner_errors
             ]
             if errors:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common import metrics
-from ..common.datasets import SPLITS, is_of
+from ..common.datasets import SPLITS, in_split
 from ..common.tables import format_table
 from .protocol import Protocol
 from .run import ImageRecord, PairRecord
@@ -67,8 +67,8 @@ def summarise_splits(
     def rows(split: str) -> dict[str, Row]:
         return {
             method: summarise(
-                [i for i in images if i.method == method and is_of(i.sequence, split)],
-                [p for p in pairs if p.method == method and is_of(p.sequence, split)],
+                [i for i in images if i.method == method and in_split(i.sequence, split)],
+                [p for p in pairs if p.method == method and in_split(p.sequence, split)],
                 protocol,
             )
             for method in methods

@@ -29,9 +29,9 @@ SPLITS = {"i_": "illumination", "v_": "viewpoint"}
 """By the beginning of the name of a sequence."""
 
 
-def is_of(sequence: str, split: str) -> bool:
+def in_split(sequence: str, split: str) -> bool:
     """Tell whether a sequence of this name belongs to a split, or to ``"all"``."""
-    return split in ("all", SPLITS[sequence[:2]])
+    return split == "all" or SPLITS[sequence[:2]] == split
 
 
 # fmt: off

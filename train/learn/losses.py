@@ -68,12 +68,17 @@ def detector_loss(logits: Tensor, target: Tensor, valid: Tensor, dustbin_weight:
     Tensor
         Scalar.
     """
-    counted = -F.max_pool2d(-valid[:, None].float(), CELL)[:, 0]
+    counted = _whole_cells(valid)
     log_probability = logits.float().log_softmax(dim=1)
     weight = torch.ones(logits.shape[1], 1, 1, device=logits.device)
     weight[-1] = dustbin_weight
     loss = -(weight * target * log_probability).sum(1)
     return (loss * counted).sum() / counted.sum().clamp_min(1)
+
+
+def _whole_cells(valid: Tensor) -> Tensor:
+    """Return ``(B, h, w)``: 1 for cells all of whose pixels, ``(B, 8 h, 8 w)`` bool, are valid."""
+    return -F.max_pool2d(-valid[:, None].float(), CELL)[:, 0]
 
 
 def info_nce_loss(
@@ -153,7 +158,7 @@ def distillation_losses(
         Scalars: a cross-entropy, and the mean of one minus the cosine.
     """
     detector = detector_loss(student[0], teacher[0].float().softmax(1), valid, dustbin_weight)
-    counted = -F.max_pool2d(-valid[:, None].float(), CELL)[:, 0]
+    counted = _whole_cells(valid)
     wanted = teacher[1][:, : student[1].shape[1]].float()
     distance = 1 - F.cosine_similarity(student[1].float(), wanted, dim=1)
     return detector, (distance * counted).sum() / counted.sum().clamp_min(1)
@@ -199,7 +204,7 @@ def hinge_loss(
         positive_weight * (positive_margin - similarity).clamp_min(0),
         (similarity - negative_margin).clamp_min(0),
     )
-    here, there = (-F.max_pool2d(-v[:, None].float(), CELL).flatten(1) for v in valid)
+    here, there = (_whole_cells(v).flatten(1) for v in valid)
     counted = here[:, :, None] * there[:, None]
     return (loss * counted).sum() / counted.sum().clamp_min(1)
 

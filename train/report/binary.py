@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cv2_superpoint.model.binary import BYTES, BinaryCode, tight_frame
 from cv2_superpoint.model.network import DUSTBIN, SuperPointNet
+
+from .shorten import principal_components, unit_rows
 
 _THRESHOLDS = (-1.0, -0.3, 0.3, 1.0)  # in standard deviations
 _DIRECTIONS = 8 * BYTES // len(_THRESHOLDS)
@@ -35,8 +36,8 @@ def learn_code(network: SuperPointNet, images: Iterable[Tensor]) -> BinaryCode:
     images
         Each ``(B, 1, H, W)`` grey in [0, 1], H and W multiples of 8; a few dozen photographs.
     """
-    rows = torch.cat([_descriptors(network, image) for image in images]).double()
-    components = torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1).T[:_DIRECTIONS]
+    rows = torch.cat([_descriptors(network, image) for image in images])
+    components = principal_components([rows], _DIRECTIONS)
     # Components are unique but for their signs, which libraries choose differently.
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))
     frame = torch.from_numpy(tight_frame(_DIRECTIONS, len(components))).double()
@@ -47,8 +48,8 @@ def learn_code(network: SuperPointNet, images: Iterable[Tensor]) -> BinaryCode:
 
 
 def _descriptors(network: SuperPointNet, image: Tensor) -> Tensor:
-    """Return the unit descriptors, ``(N, D)``, of cells that hold a keypoint; else of all."""
+    """Return the descriptors, ``(N, D)``, of cells that hold a keypoint; if none does, of all."""
     logits, maps = network(image)
-    rows = F.normalize(maps, dim=1).permute(0, 2, 3, 1).flatten(0, 2)
+    rows = unit_rows(maps)
     holds = (logits.softmax(1)[:, DUSTBIN] < 0.5).flatten()
     return rows[holds] if holds.any() else rows

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from cv2_superpoint.model.network import SuperPointNet
@@ -47,13 +48,8 @@ def shorten_descriptors(
     """
     if size > network.architecture.descriptor_dim:
         raise UserError(f"descriptors of {network.architecture.descriptor_dim} have no {size}")
-    dim = network.architecture.descriptor_dim
-    energy = torch.zeros(dim, dim, dtype=torch.float64)
-    for image in images:
-        rows = network.describe(network.encode(image)).permute(0, 2, 3, 1).reshape(-1, dim)
-        rows = torch.nn.functional.normalize(rows.double(), dim=1)
-        energy += rows.T @ rows
-    components = torch.linalg.eigh(energy).eigenvectors.flip(1).T[:size]  # largest first
+    described = (unit_rows(network.describe(network.encode(image))) for image in images)
+    components = principal_components(described, size)
     shorter = SuperPointNet(replace(network.architecture, descriptor_dim=size)).eval()
     state = network.state_dict()
     weight, bias = (state[f"descriptor.1.conv.{name}"].double() for name in ("weight", "bias"))
@@ -61,3 +57,27 @@ def shorten_descriptors(
     state["descriptor.1.conv.bias"] = (components @ bias).float()
     shorter.load_state_dict(state)
     return shorter
+
+
+def unit_rows(maps: Tensor) -> Tensor:
+    """Return ``(B, D, h, w)`` descriptors as ``(B h w, D)`` float64 of unit L2 norm."""
+    return F.normalize(maps.permute(0, 2, 3, 1).flatten(0, 2).double(), dim=1)
+
+
+def principal_components(rows: Iterable[Tensor], count: int) -> Tensor:
+    """Return the directions of most energy, that of most first.
+
+    Parameters
+    ----------
+    rows
+        Parts, ``(N, D)`` float64 each; their mean is not subtracted.
+    count
+        How many directions at most.
+
+    Returns
+    -------
+    Tensor
+        ``(min(count, D), D)`` float64, orthonormal.
+    """
+    energy = sum(part.T @ part for part in rows)
+    return torch.linalg.eigh(energy).eigenvectors.flip(1).T[:count]
