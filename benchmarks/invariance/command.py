@@ -69,7 +69,7 @@ CHANGES = (
     Change(
         "tilt",
         "correct homographies of photographs seen at an angle, per angle",
-        "Photographs against themselves as pictures on a wall, seen from beside them: at 60 "
+        "Photographs against themselves as pictures on a wall, seen at an angle: at 60 "
         "degrees they look half as wide. ",
         tilt, (480, 640), "degrees", start=0, end=75, step=15,
     ),

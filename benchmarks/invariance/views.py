@@ -71,18 +71,24 @@ def shrink(photograph: Image, factor: float, size: tuple[int, int]) -> View:
 
 
 def tilt(photograph: Image, degrees: float, size: tuple[int, int]) -> View:
-    """Show a photograph as a picture on a wall, from beside it.
+    """Show a photograph as a picture on a wall, seen at an angle.
 
-    The camera turns about the vertical axis through the picture's middle, one and a half times the
-    picture's width away. Around the picture the wall has its mean grey.
+    The camera moves around the vertical axis through the picture's middle, one and a half times the
+    picture's width away, so that the right side of the picture is farther. Around the picture the
+    wall has its mean grey. ASIFT's tilt is one over the cosine of the angle.
 
     Parameters
     ----------
     photograph : (H, W) uint8 array
     degrees : float
-        Between the line of sight and straight ahead, less than 90.
+        The viewpoint angle, between the line of sight and the wall's normal; less than 90.
     size : tuple of int
         (height, width) of the view.
+
+    Returns
+    -------
+    View
+        Its homography is from the view at 0 degrees.
     """
     whole, _ = fit(photograph, size)
     height, width = size
