@@ -15,17 +15,17 @@ CUBE = 100 * np.array(
 
 
 def rendered_video(poster: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Return frames, and the rotation and translation of the poster in each, in its pixels."""
+    """Return frames, each with rvec and tvec of the poster: its pixels to the camera's frame."""
     wall = cv2.resize(cv2.cvtColor(data.brick(), cv2.COLOR_GRAY2BGR), (480, 360))
     video = []
     for t in np.linspace(0, 2 * np.pi, 12, endpoint=False):
-        turn = np.array([0.5 * np.sin(t), 0.7 * np.cos(t), 0.4 * np.sin(2 * t)])
-        rotation = cv2.Rodrigues(turn)[0]
-        shift = np.array([60 * np.sin(t), 0, 800 + 250 * np.cos(t)]) - rotation @ (300, 200, 0)
-        plane = CAMERA @ np.column_stack([rotation[:, :2], shift])
+        rvec = np.array([0.5 * np.sin(t), 0.7 * np.cos(t), 0.4 * np.sin(2 * t)])
+        rotation = cv2.Rodrigues(rvec)[0]
+        tvec = np.array([60 * np.sin(t), 0, 800 + 250 * np.cos(t)]) - rotation @ (300, 200, 0)
+        plane = CAMERA @ np.column_stack([rotation[:, :2], tvec])
         frame = wall.copy()
         cv2.warpPerspective(poster, plane, (480, 360), frame, borderMode=cv2.BORDER_TRANSPARENT)
-        video.append((frame, turn, shift))
+        video.append((frame, rvec, tvec))
     return video
 
 
@@ -35,16 +35,16 @@ def main(output_path: str) -> None:
     detector = cv2_superpoint.SuperPoint_create(1000)
     matcher = cv2_superpoint.BFMatcher(detector.defaultNorm(), crossCheck=True)
     keypoints, descriptors = detector.detectAndCompute(poster, None)
-    places = np.array([(*keypoint.pt, 0) for keypoint in keypoints])
+    object_points = np.array([(*keypoint.pt, 0) for keypoint in keypoints])
     errors, pictures = [], []
-    for frame, true_turn, true_shift in rendered_video(poster):
+    for frame, true_rvec, true_tvec in rendered_video(poster):
         seen, rows = detector.detectAndCompute(frame, None)
         matches = matcher.match(descriptors, rows)
-        source = places[[m.queryIdx for m in matches]]
+        source = object_points[[m.queryIdx for m in matches]]
         target = np.array([seen[m.trainIdx].pt for m in matches])
-        _, turn, shift, _ = cv2.solvePnPRansac(source, target, CAMERA, None)
-        corners = cv2.projectPoints(CUBE, turn, shift, CAMERA, None)[0][:, 0]
-        true = cv2.projectPoints(CUBE, true_turn, true_shift, CAMERA, None)[0][:, 0]
+        _, rvec, tvec, _ = cv2.solvePnPRansac(source, target, CAMERA, None)
+        corners = cv2.projectPoints(CUBE, rvec, tvec, CAMERA, None)[0][:, 0]
+        true = cv2.projectPoints(CUBE, true_rvec, true_tvec, CAMERA, None)[0][:, 0]
         errors.append(np.linalg.norm(corners - true, axis=1).mean())
         bottom, top = np.int32(corners.round()).reshape(2, 4, 2)
         cv2.polylines(frame, [bottom, top, *np.stack([bottom, top], 1)], True, (60, 220, 80), 2)

@@ -10,13 +10,13 @@ WALLS = [data.brick(), data.gravel(), data.camera()]  # perpendicular to x, y an
 
 
 def pose_at(angle: float) -> np.ndarray:
-    """Return the pose 4x4 on a circle, from the camera's frame to the room's."""
+    """Return the pose (4, 4) at an angle in radians: the camera's frame to the room's."""
     place = 2.5 * np.cos(angle), 0.3 * np.sin(3 * angle), 2.5 * np.sin(angle)
     return np.vstack([np.c_[cv2.Rodrigues(np.array([0, -angle, 0]))[0], place], (0, 0, 0, 1)])
 
 
 def render(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return image and depth, 300x400: where each pixel's ray meets the walls."""
+    """Return image (uint8) and depth (metres), (300, 400): where rays meet the walls."""
     pixels = np.stack([*np.meshgrid(np.arange(400), np.arange(300)), np.ones((300, 400))], -1)
     rays = pixels @ np.linalg.inv(CAMERA).T @ pose[:3, :3].T
     distances = (np.copysign(ROOM, rays) - pose[:3, 3]) / np.where(rays == 0, 1e-9, rays)

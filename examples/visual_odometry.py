@@ -14,17 +14,17 @@ MATCHER = cv2_superpoint.BFMatcher(DETECTOR.defaultNorm(), crossCheck=True)
 
 
 def motion(before: tuple[np.ndarray, np.ndarray], image: np.ndarray) -> np.ndarray:
-    """Return the pose of an image in the frame of the one before, whose depth is known."""
-    (keypoints1, rows1), (keypoints2, rows2) = (
+    """Return the pose (4, 4) of an image in the frame of the one before: that, and its depth."""
+    (keypoints1, descriptors1), (keypoints2, descriptors2) = (
         DETECTOR.detectAndCompute(seen, None) for seen in (before[0], image)
     )
-    matches = MATCHER.match(rows1, rows2)
+    matches = MATCHER.match(descriptors1, descriptors2)
     xy = np.array([keypoints1[match.queryIdx].pt for match in matches])
     x, y = xy.round().astype(int).T
     source = np.c_[xy, np.ones(len(xy))] @ np.linalg.inv(CAMERA).T * before[1][y, x, None]
     target = np.array([keypoints2[match.trainIdx].pt for match in matches])
-    _, turn, shift, _ = cv2.solvePnPRansac(source, target, CAMERA, None, reprojectionError=2)
-    return np.linalg.inv(np.vstack([np.c_[cv2.Rodrigues(turn)[0], shift], (0, 0, 0, 1)]))
+    _, rvec, tvec, _ = cv2.solvePnPRansac(source, target, CAMERA, None, reprojectionError=2)
+    return np.linalg.inv(np.vstack([np.c_[cv2.Rodrigues(rvec)[0], tvec], (0, 0, 0, 1)]))
 
 
 def main(output_path: str) -> None:

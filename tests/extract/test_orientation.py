@@ -4,13 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from angles import apart
 from skimage import data
 
 from cv2_superpoint.extract.orientation import centroid_angles
-
-
-def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.abs((a - b + 180) % 360 - 180)
 
 
 def angles_at(image: np.ndarray, keypoints: list[cv2.KeyPoint]) -> np.ndarray:
@@ -26,8 +23,8 @@ def test_directions_are_orbs():
     wanted = np.array([keypoint.angle for keypoint in keypoints])
     assert ((got >= 0) & (got < 360)).all()
     # (The two discs differ by a few pixels of their rims.)
-    assert np.median(difference(got, wanted)) < 1
-    assert (difference(got, wanted) < 5).mean() > 0.97
+    assert np.median(apart(got, wanted)) < 1
+    assert (apart(got, wanted) < 5).mean() > 0.97
 
 
 @pytest.mark.parametrize(
@@ -37,7 +34,7 @@ def test_directions_of_a_spot_beside(dx, dy, degrees):
     image = np.zeros((60, 60), np.uint8)
     image[30 + dy, 30 + dx] = 255
     got = angles_at(image, [cv2.KeyPoint(30.2, 29.8, 8)])
-    assert difference(got, degrees) < 1e-3
+    assert apart(got, degrees) < 1e-3
 
 
 def test_each_point_looks_at_its_own_image():
@@ -50,4 +47,4 @@ def test_each_point_looks_at_its_own_image():
 def test_a_point_at_the_border_has_a_direction_too():
     image = np.tile(np.arange(60, dtype=np.uint8), (60, 1))  # brighter to the right
     corners = [cv2.KeyPoint(x, y, 8) for x in (0, 59) for y in (0, 59)]
-    assert (difference(angles_at(image, corners), 0) < 1e-3).all()
+    assert (apart(angles_at(image, corners), 0) < 1e-3).all()

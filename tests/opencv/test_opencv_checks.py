@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from angles import apart
 
 from cv2_superpoint import SuperPoint_create
 
@@ -168,8 +169,8 @@ def test_detector_turned(photographs, name):
             is_matched = overlap.max(1) >= 0.5
             matched.append(is_matched.mean())
             for i in np.flatnonzero(is_matched):
-                turn = found[overlap[i].argmax()].angle - (keypoints[i].angle - degrees)
-                right.append(abs((turn + 180) % 360 - 180) < 15)
+                angle = found[overlap[i].argmax()].angle
+                right.append(apart(angle, keypoints[i].angle - degrees) < 15)
     assert np.mean(matched) >= 0.50  # ORB's bar
     assert np.mean(right) >= 0.76  # ORB's bar
 
