@@ -89,6 +89,9 @@ class JointSettings:
         Descriptors compared per pair; half at labelled points, half anywhere.
     safe_radius
         Pixels within which two points are not told apart.
+    unmatched_weight
+        How much of a point the detector is to see in a label that both views show and whose
+        descriptors do not find each other, 0..1; 1: all labels are equal.
     large_share
         Share of the pairs that show large photographs (``--large``) at zooms that differ by up to
         4, from 0 to less than 1.
@@ -106,6 +109,7 @@ class JointSettings:
     reprojection_weight: float = 0.0
     correspondences: int = 192
     safe_radius: float = 6.0
+    unmatched_weight: float = 1.0
     large_share: float = 0.0
     teacher_weight: float = 1.0
 

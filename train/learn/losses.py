@@ -13,7 +13,9 @@ from cv2_superpoint.model.suppression import max_filter
 from ..data.homography import invert, pixel_grid, transform
 
 
-def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> Tensor:
+def detector_targets(
+    points: Tensor, present: Tensor, size: tuple[int, int], weight: Tensor | None = None
+) -> Tensor:
     """Return the 65-way distribution of every cell, exact below the pixel.
 
     A point shares its weight bilinearly among its four neighbouring pixels, so that the
@@ -28,6 +30,8 @@ def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> 
         ``(B, N)`` bool: which rows are points.
     size
         ``(H, W)`` of the image, multiples of 8.
+    weight
+        ``(B, N)`` in [0, 1]: how much of a point each is; what it lacks is the dustbin's, too.
 
     Returns
     -------
@@ -35,6 +39,7 @@ def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> 
         ``(B, 65, H/8, W/8)``, sums to 1 over the channels.
     """
     batch, height, width = len(points), *size
+    amount = present.float() if weight is None else present * weight
     heat = points.new_zeros(batch, height * width)
     safe = points.where(present[..., None], torch.zeros_like(points))
     corner = safe.floor()
@@ -44,8 +49,8 @@ def detector_targets(points: Tensor, present: Tensor, size: tuple[int, int]) -> 
             x, y = corner[..., 0].long() + dx, corner[..., 1].long() + dy
             wx = fraction[..., 0] if dx else 1 - fraction[..., 0]
             wy = fraction[..., 1] if dy else 1 - fraction[..., 1]
-            ok = present & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            heat.scatter_add_(1, (y * width + x).where(ok, torch.zeros_like(x)), wx * wy * ok)
+            ok = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            heat.scatter_add_(1, (y * width + x).where(ok, torch.zeros_like(x)), wx * wy * amount * ok)
     cells = F.pixel_unshuffle(heat.reshape(batch, 1, height, width), CELL)
     total = cells.sum(1, keepdim=True)
     return torch.cat([cells / total.clamp_min(1), (1 - total).clamp_min(0)], dim=1)
@@ -127,6 +132,31 @@ def info_nce_loss(
     ]
     right = (similarity.argmax(2) == target) & present
     return (losses[0] + losses[1]) / 2, right.sum() / count
+
+
+@torch.no_grad()
+def find_each_other(
+    first: Tensor, second: Tensor, present: Tensor, positions: Tensor, safe_radius: float
+) -> Tensor:
+    """Tell which corresponding descriptors are each other's nearest neighbours.
+
+    Parameters
+    ----------
+    first, second, present, positions, safe_radius
+        As for :func:`info_nce_loss`.
+
+    Returns
+    -------
+    Tensor
+        ``(B, N)`` bool; False where `present` is.
+    """
+    similarity = first @ second.transpose(1, 2)
+    located = positions.where(present[..., None], torch.full_like(positions, -1e4))
+    rivals = (torch.cdist(located, located) >= safe_radius) & present[:, :, None]
+    rivals = rivals & present[:, None, :]
+    own = similarity.diagonal(dim1=1, dim2=2)
+    others = similarity.masked_fill(~rivals, -torch.inf)
+    return present & (own > others.amax(1)) & (own > others.amax(2))
 
 
 def distillation_losses(

@@ -25,6 +25,7 @@ from .losses import (
     detector_loss,
     detector_targets,
     distillation_losses,
+    find_each_other,
     hinge_loss,
     info_nce_loss,
     reprojection_loss,
@@ -207,9 +208,11 @@ def _detector_losses(
     return losses
 
 
-def _detector_loss(logits: Tensor, view: View, dustbin_weight: float) -> Tensor:
+def _detector_loss(
+    logits: Tensor, view: View, dustbin_weight: float, weight: Tensor | None = None
+) -> Tensor:
     size = (view.images.shape[2], view.images.shape[3])
-    target = detector_targets(view.points, view.present, size)
+    target = detector_targets(view.points, view.present, size, weight)
     return detector_loss(logits, target, view.valid, dustbin_weight)
 
 
@@ -220,9 +223,12 @@ def _pair_losses(
     images = torch.cat([first.images, second.images])
     logits, maps = forward(images)
     both = View(*(torch.cat(pair) for pair in zip(first, second, strict=True)))
-    detector = _detector_loss(logits, both, settings.dustbin_weight)
     between = first_to_second(first, second)
     halves = (maps[: len(between)], maps[len(between) :])
+    weight = None
+    if settings.unmatched_weight < 1:
+        weight = _label_weights(halves, first, second, settings).repeat(2, 1)
+    detector = _detector_loss(logits, both, settings.dustbin_weight, weight)
     matching, accuracy = _matching_losses(halves, first, second, settings)
     loss = detector + settings.descriptor_weight * matching
     losses = {"detector": detector, "descriptor": matching, "accuracy": accuracy}
@@ -238,6 +244,25 @@ def _pair_losses(
         loss = loss + settings.teacher_weight * sum(taught)
         losses |= dict(zip(("taught_detector", "taught_descriptor"), taught, strict=True))
     return {"loss": loss, **losses}
+
+
+@torch.no_grad()
+def _label_weights(
+    maps: tuple[Tensor, Tensor], first: View, second: View, joint: JointSettings
+) -> Tensor:
+    """Return ``(B, N)`` weights of the labels: less for those whose descriptors are confused.
+
+    So the detector learns which points are worth having, the idea of R2D2 (arXiv 1906.06195)
+    and of SiLK (arXiv 2304.06194), where keypoints are those that find each other.
+    """
+    shown = first.present & second.present
+    rows = []
+    for half, view in zip(maps, (first, second), strict=True):
+        points = view.points.where(shown[..., None], torch.zeros_like(view.points))
+        shown = shown & seen(view.valid, points)
+        rows.append(sample_descriptors(half, points))
+    matched = find_each_other(rows[0], rows[1], shown, second.points, joint.safe_radius)
+    return torch.where(shown & ~matched, joint.unmatched_weight, 1.0)
 
 
 @torch.no_grad()

@@ -47,7 +47,9 @@ def settings():
     return Settings(**vars(chosen))
 
 
-@pytest.mark.parametrize("name", ["magicpoint", "retrain", "info_nce", "hinge", "large", "teacher"])
+@pytest.mark.parametrize(
+    "name", ["magicpoint", "retrain", "info_nce", "hinge", "large", "teacher", "unmatched"]
+)
 def test_no_step_waits_for_the_device(name, settings, monkeypatch, tmp_path):
     monkeypatch.setattr(stages, "read_labels", lambda path: [])
     network = SuperPointNet(Architecture((2, 3, 4, 5), 6, 7, norm="before", detail_stages=2))
@@ -57,7 +59,9 @@ def test_no_step_waits_for_the_device(name, settings, monkeypatch, tmp_path):
         stage = stages.retrain(None, tmp_path, settings, tmp_path)
     else:
         loss = name if name == "hinge" else "info_nce"
-        settings = replace(settings, joint=replace(settings.joint, descriptor_loss=loss))
+        weight = 0.3 if name == "unmatched" else 1.0
+        joint = replace(settings.joint, descriptor_loss=loss, unmatched_weight=weight)
+        settings = replace(settings, joint=joint)
         teacher = SuperPointNet(network.architecture).to(META) if name == "teacher" else None
         stage = stages.joint(None, tmp_path, settings, tmp_path, teacher=teacher)
     parts = 2 if name == "large" else 1
