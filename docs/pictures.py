@@ -57,7 +57,8 @@ def main(*runs: str) -> None:
     for name, picture in examples():
         write(name, picture)
     for run in runs:
-        write("training_labels", cv2.imread(f"{run}/labels1.png"))
+        rows = np.array_split(cv2.imread(f"{run}/labels1.png"), 4)  # of three photographs each
+        write("training_labels", rows[1])
         write("training_matches", cv2.imread(f"{run}/matches.png"))
 
 
