@@ -1,20 +1,13 @@
 """Draw the pictures of the site: python docs/pictures.py [RUN].
 
-Those of how-it-works.md show what the package's own functions return, those of gallery.md what the
-examples write, and those of training.md the sheets of RUN, a folder that training wrote. Needs the
-extras `demo` and `train`.
+Those of how-it-works.md show what the package's own functions return, and those of training.md the
+sheets of RUN, a folder that training wrote. Needs the extras `demo` and `train`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import runpy
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 import cv2
 import numpy as np
@@ -23,7 +16,6 @@ import torch.nn.functional as F
 from skimage import data
 
 import cv2_superpoint
-from cv2_superpoint import replace
 from cv2_superpoint.apps.drawing import (
     GREEN,
     RED,
@@ -41,8 +33,7 @@ from train.data.homography import sample_homographies, warp
 from train.labels.adaptation import RANGES, adapted_heat_map, detector_logits
 
 FOLDER = Path("docs/pictures")
-EXAMPLES = Path("examples").absolute()
-WIDTH, HEIGHT = 1100, 840  # pixels, at most
+WIDTH = 1100  # pixels, at most
 NETWORK = load_shipped("superpoint-lite").network.eval()
 COFFEE = np.ascontiguousarray(cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2BGR)[:, 100:500])
 CAMERA = data.camera()[60:380, 100:420]
@@ -54,8 +45,6 @@ def main(*runs: str) -> None:
     with torch.inference_mode():
         for draw in (cells, heat, subpixel, adaptation, descriptors, pyramid):
             write(draw.__name__, draw())
-    for name, picture in examples():
-        write(name, picture)
     for run in runs:
         rows = np.array_split(cv2.imread(f"{run}/labels1.png"), 4)  # of three photographs each
         write("training_labels", rows[1])
@@ -63,16 +52,13 @@ def main(*runs: str) -> None:
 
 
 def write(name: str, picture: np.ndarray) -> None:
-    """Write a JPEG, not wider than the page; of tall ones the upper part."""
+    """Write a JPEG, not wider than the page."""
     if picture.shape[1] > WIDTH:
         size = WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    path, picture = FOLDER / f"{name}.jpg", picture[:HEIGHT]
+    path = FOLDER / f"{name}.jpg"
     cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 82])
     print(f"{path}: {picture.shape[1]}x{picture.shape[0]}, {path.stat().st_size // 1024} KiB")
-
-
-# How it works ------------------------------------------------------------------------------------
 
 
 def tensor(grey: np.ndarray) -> torch.Tensor:
@@ -231,51 +217,6 @@ def pyramid() -> np.ndarray:
     ]  # fmt: skip
     return np.hstack(columns)
 
-
-# Examples ----------------------------------------------------------------------------------------
-
-
-def examples() -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the name of each example and the picture that it writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        output = str(Path(folder) / "out.png")
-        for script in sorted(EXAMPLES.glob("*.py")):
-            if script.stem == "room":  # a part of another
-                continue
-            inputs = []
-            for i, image in enumerate(INPUTS.get(script.stem, lambda: [])()):
-                inputs.append(str(Path(folder) / f"{i}.png"))
-                cv2.imwrite(inputs[-1], image)
-            with (
-                mock.patch.object(sys, "argv", [str(script), *inputs, output]),
-                mock.patch.object(sys, "path", [str(EXAMPLES), *sys.path]),
-                contextlib.redirect_stdout(io.StringIO()) as printed,
-            ):
-                if script.stem == "orb_script":
-                    replace.main([str(script), output])
-                else:
-                    runpy.run_path(str(script), run_name="__main__")
-            print(f"{script.name}: {printed.getvalue().strip()}")
-            yield script.stem, cv2.imread(output)
-
-
-def object_and_scene() -> list[np.ndarray]:
-    """Return a part of a photograph, and the photograph turned, smaller and blurred."""
-    coffee = cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2BGR)
-    turn = cv2.getRotationMatrix2D((300, 200), 12, 0.7)
-    scene = cv2.warpAffine(coffee, turn, (600, 400), borderMode=cv2.BORDER_REFLECT)
-    return [coffee[80:320, 150:450], cv2.GaussianBlur(scene, (0, 0), 0.7)]
-
-
-def two_parts() -> list[np.ndarray]:
-    """Return two parts of a photograph that overlap, the second turned."""
-    whole = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
-    turn = cv2.getRotationMatrix2D((256, 256), 8, 0.9)
-    return [whole[60:420, :330], cv2.warpAffine(whole, turn, (512, 512))[70:440, 170:460]]
-
-
-INPUTS = {"find_object": object_and_scene, "stitch_two": two_parts}
-"""Makes the images that an example takes."""
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
