@@ -56,6 +56,15 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site in site/; ``nox -s docs -- serve`` shows it while you write."""
+    # Of the package only the source is read, so neither it nor PyTorch is installed.
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    session.install(*project["optional-dependencies"]["docs"])
+    session.run("mkdocs", *(session.posargs or ["build", "--strict"]))
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build sdist and wheel, check them, and match two pictures with the wheel alone."""
     session.install("build", "twine>=6")

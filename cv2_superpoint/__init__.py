@@ -2,6 +2,8 @@
 
 >>> import cv2_superpoint
 >>> detector = cv2_superpoint.ORB_create(1000)  # where cv2.ORB_create(1000) stood
+>>> detector.getMaxFeatures()
+1000
 """
 
 from __future__ import annotations

@@ -30,6 +30,16 @@ class Features:
     descriptors
         ``(N, D)`` float32 of unit L2 norm, or ``(N, 32)`` uint8, 256 bits each; C-contiguous. None
         if they were not asked for.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> features = cv2_superpoint.SuperPoint_create(100).extract(data.camera())
+    >>> len(features), features.xy.shape, features.descriptors.shape
+    (100, (100, 2), (100, 64))
+    >>> bool((features.score[:-1] >= features.score[1:]).all())  # the strongest first
+    True
     """
 
     xy: npt.NDArray[np.float32]

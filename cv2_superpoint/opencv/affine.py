@@ -73,6 +73,17 @@ class AffineFeature:
     -----
     Yu, Morel, "ASIFT: An Algorithm for Fully Affine Invariant Comparison", Image Processing On
     Line 1, 2011, doi:10.5201/ipol.2011.my-asift.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.SuperPoint_create(100)
+    >>> affine = cv2_superpoint.affine_feature(detector, maxTilt=2)
+    >>> keypoints, descriptors = affine.detectAndCompute(data.camera(), None)
+    >>> tilts, rolls = affine.getViewParams()
+    >>> len(tilts), len(keypoints) > 5 * 100  # each view adds its own
+    (10, True)
     """
 
     def __init__(

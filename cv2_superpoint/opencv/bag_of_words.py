@@ -31,6 +31,20 @@ class BOWImgDescriptorExtractor:
     ------
     cv2.error
         If one of them lacks a method that is needed.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.SuperPoint_create(200)
+    >>> keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
+    >>> words = descriptors[:20]  # in earnest: the centres of cv2.kmeans over many images
+    >>> matcher = cv2_superpoint.BFMatcher(detector.defaultNorm())
+    >>> extractor = cv2_superpoint.bow_image_descriptor_extractor(detector, matcher)
+    >>> extractor.setVocabulary(words)
+    >>> histogram = extractor.compute(data.brick(), detector.detect(data.brick()))
+    >>> histogram.shape, round(float(histogram.sum()), 3)
+    ((1, 20), 1.0)
     """
 
     def __init__(self, dextractor: Any, dmatcher: Any) -> None:

@@ -41,6 +41,20 @@ class BFMatcher:
     ------
     TypeError
         If an argument has the wrong type, as in OpenCV.
+
+    Examples
+    --------
+    >>> import cv2
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.SuperPoint_create(200)
+    >>> _, first = detector.detectAndCompute(data.camera(), None)
+    >>> _, second = detector.detectAndCompute(data.camera()[:, ::-1].copy(), None)
+    >>> mutual = cv2_superpoint.BFMatcher(cv2.NORM_L2, crossCheck=True).match(first, second)
+    >>> theirs = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(first, second)
+    >>> [(m.queryIdx, m.trainIdx, m.distance) for m in mutual] == [
+    ...     (m.queryIdx, m.trainIdx, m.distance) for m in theirs]
+    True
     """
 
     def __init__(self, normType: int = cv2.NORM_L2, crossCheck: bool = False) -> None:
@@ -285,5 +299,15 @@ class BFMatcher:
 
 
 def BFMatcher_create(normType: int = cv2.NORM_L2, crossCheck: bool = False) -> BFMatcher:
-    """Make a :class:`BFMatcher`, as ``cv2.BFMatcher_create`` does."""
+    """Make a :class:`BFMatcher`, as ``cv2.BFMatcher_create`` does; same arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cv2_superpoint
+    >>> rows = np.eye(3, 64, dtype=np.float32)
+    >>> matches = cv2_superpoint.BFMatcher_create().knnMatch(rows, rows, k=2)
+    >>> [[match.trainIdx for match in row] for row in matches]
+    [[0, 1], [1, 0], [2, 0]]
+    """
     return BFMatcher(normType, crossCheck)

@@ -131,6 +131,15 @@ class ORB(_DropIn):
     ------
     cv2.error
         As for :class:`SuperPoint`.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.ORB_create(100)  # was: cv2.ORB_create(100)
+    >>> keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
+    >>> descriptors.shape, descriptors.dtype
+    ((100, 32), dtype('uint8'))
     """
 
     _NAME = "Feature2D.ORB"
@@ -184,6 +193,15 @@ class SIFT(_DropIn):
     cv2.error
         As for :class:`SuperPoint`; for another `descriptorType`, as SIFT's bytes are compared by
         ``NORM_L2`` and there is nothing like them here.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.SIFT_create(100)  # was: cv2.SIFT_create(100)
+    >>> keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
+    >>> descriptors.shape, descriptors.dtype
+    ((100, 64), dtype('float32'))
     """
 
     _NAME = "Feature2D.SIFT"
@@ -244,6 +262,15 @@ class AKAZE(_DropIn):
     ------
     cv2.error
         As for :class:`SuperPoint`.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.AKAZE_create(max_points=100)
+    >>> keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
+    >>> descriptors.shape, descriptors.dtype
+    ((100, 32), dtype('uint8'))
     """
 
     _NAME = "Feature2D.AKAZE"
@@ -331,6 +358,15 @@ class BRISK(_DropIn):
     ------
     cv2.error
         As for :class:`SuperPoint`.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.BRISK_create()
+    >>> keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
+    >>> len(keypoints) == len(descriptors) > 100
+    True
     """
 
     _NAME = "Feature2D.BRISK"

@@ -26,7 +26,7 @@ def as_function(cls: Callable[P, T], name: str) -> Callable[P, T]:
 
     make.__name__ = make.__qualname__ = name
     make.__module__ = cls.__module__
-    make.__doc__ = "Make an object of the class; same arguments."
+    make.__doc__ = f"Make an object of the class; same arguments.\n\n{inspect.getdoc(cls)}"
     make.__signature__ = inspect.signature(cls)  # type: ignore[attr-defined]
     return make
 

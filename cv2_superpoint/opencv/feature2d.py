@@ -93,6 +93,28 @@ class SuperPoint(Parameters):
     -----
     DeTone, Malisiewicz, Rabinovich, "SuperPoint: Self-Supervised Interest Point Detection and
     Description", arXiv:1712.07629.
+
+    Examples
+    --------
+    >>> import cv2
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.SuperPoint_create(100)
+    >>> keypoints, descriptors = detector.detectAndCompute(data.camera(), None)
+    >>> descriptors.shape, descriptors.dtype
+    ((100, 64), dtype('float32'))
+
+    Binary descriptors, and their norm:
+
+    >>> detector.setDescriptorType(cv2.CV_8U)
+    >>> detector.descriptorSize(), detector.defaultNorm() == cv2.NORM_HAMMING
+    (32, True)
+
+    Plain arrays, of one image or of many:
+
+    >>> features = detector.extract([data.camera(), data.brick()])
+    >>> [len(each) for each in features], features[0].xy.shape
+    ([100, 100], (100, 2))
     """
 
     def __init__(

@@ -39,6 +39,20 @@ def compute_image_features(featuresFinder: Any, image: Any, mask: Any = None) ->
     ------
     cv2.error
         For an image or mask of a wrong type or size, or something that is not a feature.
+
+    Examples
+    --------
+    >>> import cv2
+    >>> from skimage import data
+    >>> import cv2_superpoint
+    >>> detector = cv2_superpoint.SuperPoint_create(500)
+    >>> images = [data.camera()[:, :340], data.camera()[:, 170:]]
+    >>> features = cv2_superpoint.compute_image_features(detector, images)
+    >>> features[1].img_size, features[1].img_idx
+    ((342, 512), 1)
+    >>> pairs = cv2.detail.BestOf2NearestMatcher(False, 0.3).apply2(features)
+    >>> pairs[1].num_inliers > 50
+    True
     """
     name = "compute_image_features"
     finder = with_methods(featuresFinder, ("detectAndCompute",), "featuresFinder", name)

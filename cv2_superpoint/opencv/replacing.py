@@ -37,6 +37,17 @@ def replacing(*features: str) -> Iterator[None]:
     ------
     ValueError
         For another name.
+
+    Examples
+    --------
+    >>> import cv2
+    >>> import cv2_superpoint
+    >>> with cv2_superpoint.replacing("ORB"):
+    ...     detector = cv2.ORB_create(500)
+    >>> isinstance(detector, cv2_superpoint.SuperPoint)
+    True
+    >>> isinstance(cv2.ORB_create(500), cv2_superpoint.SuperPoint)
+    False
     """
     unknown = [name for name in features if name not in REPLACEABLE]
     if unknown:
@@ -52,7 +63,16 @@ def replacing(*features: str) -> Iterator[None]:
 
 
 def register() -> None:
-    """Add ``cv2.SuperPoint`` and ``cv2.SuperPoint_create``, for good."""
+    """Add ``cv2.SuperPoint`` and ``cv2.SuperPoint_create``, for good.
+
+    Examples
+    --------
+    >>> import cv2
+    >>> import cv2_superpoint
+    >>> cv2_superpoint.register()
+    >>> cv2.SuperPoint_create(500).getMaxFeatures()
+    500
+    """
     cv2.SuperPoint, cv2.SuperPoint_create = SuperPoint, SuperPoint_create  # type: ignore[attr-defined]
 
 

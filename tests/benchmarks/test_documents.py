@@ -13,7 +13,13 @@ import benchmarks
 from benchmarks.__main__ import make_parser
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ("README.md", "benchmarks/README.md")
+PAGES = (
+    "README.md",
+    "benchmarks/README.md",
+    "docs/parameters.md",
+    "docs/questions.md",
+    "docs/training.md",
+)
 
 
 def commands(page: str) -> list[str]:
