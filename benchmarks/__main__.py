@@ -1,6 +1,8 @@
 """Measure local features: how accurate and how fast they are, and what rotation does to them."""
 
 import argparse
+import shlex
+import sys
 
 from .accuracy import command as hpatches
 from .invariance import command as invariance
@@ -11,8 +13,14 @@ from .speed import memory_command, tradeoff
 
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and run the benchmark it names."""
-    options = make_parser().parse_args(arguments)
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     options.run(options)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse the command line, which stays in `command_line` for the reports."""
+    line = f"python -m benchmarks {shlex.join(arguments)}"
+    return make_parser().parse_args(arguments, argparse.Namespace(command_line=line))
 
 
 def make_parser() -> argparse.ArgumentParser:
