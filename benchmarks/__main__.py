@@ -8,7 +8,7 @@ from .accuracy import command as hpatches
 from .invariance import command as invariance
 from .invariance import zoom_command
 from .speed import command as speed
-from .speed import memory_command, tradeoff
+from .speed import memory_command, regression, tradeoff
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -27,7 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Make the parser; PyTorch and matplotlib are imported by the commands once they run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for module in (hpatches, invariance, zoom_command, speed, memory_command, tradeoff):
+    for module in (hpatches, invariance, zoom_command, speed, memory_command, regression, tradeoff):
         module.add_command(commands)
     return parser
 
