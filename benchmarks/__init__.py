@@ -10,8 +10,10 @@ The rooms::
       features            detector x image -> points and descriptors, cached on disk
       metrics             keypoints, matches and a homography -> numbers; pure functions
       tables              rows -> text and CSV
+      gallery             pairs of pictures drawn with their matches; which are worth a look
+      page                tables, plots and pictures -> a report as HTML or Markdown
       processes           workers side by side
-      figures             the look of a method's line; saving
+      figures             panels -> PNG, or SVG for a page; the look of a method's line
       outputs             files that are written whole or not at all
       machine             what numbers depend on besides code and data
 
@@ -24,20 +26,21 @@ The rooms::
       run                 methods x sequences -> a record per pair and image, in worker processes
       summary             records -> means by split and method, as rows and text
       results, published  everything of a run as JSON and CSV; the paper's numbers
-      gallery, plots      pairs drawn with their matches; records -> curves
-      report              results and pictures -> report.md, report.html
+      plots               records -> curves
+      report              results -> report.html, report.md, with tables, curves and pictures
       comparison          two report.json -> what changed
 
     invariance/         ``python -m benchmarks rotation``, ``scale`` and ``zoom-rotation``
-      command             options in, tables, CSV and plot out: rotation and scale
+      command             options in, tables, CSV and page out: rotation, tilt and scale
       zoom_command        the same for zoom-rotation
       views               a photograph -> the same turned, smaller or larger, and the homography
       steps               methods x photographs x steps -> records -> a summary per step
       zoom                photographs x zooms x rotations -> records -> a summary of each
       plots               summaries -> curves
+      exhibits            records -> pairs worth a look, drawn
 
     speed/              ``python -m benchmarks speed``, ``memory`` and ``accuracy-over-time``;
-                        ``pytest benchmarks --benchmark-only``
+                        ``pytest benchmarks --benchmark-only`` and ``compare-speed``
       command             options in, tables, CSV and JSON out
       cases               what is timed: method, size, points, threads, device, precision, batch
       plain               SuperPoint as the literature has it, to compare with
@@ -47,8 +50,9 @@ The rooms::
       memory_command      options in, tables and CSV out: memory
       memory              a case -> its peak memory, in a process of its own
       tradeoff            reports of several commands -> points: accuracy-over-time
-      plots               points -> a picture
+      plots               rows, footprints and points -> bars and curves
       test_speed          times of single calls, to find regressions
+      regression          two files of them -> what has become slower: compare-speed
 
 A new method is a line in `common.detectors.METHODS`.
 

@@ -124,7 +124,7 @@ def _run(options: argparse.Namespace) -> None:
         difference = comparison.compare(earlier, to_json(results)) if earlier else ""
         _print(results, options.per_sequence, difference)
         if options.out:
-            report.write(options.out, results, jobs, difference)
+            report.write(options.out, results, jobs, options.command_line, difference)
             print(f"\nwritten to {options.out}: report.html, report.md, report.json, pairs.csv")
 
 

@@ -1,16 +1,15 @@
-"""The plots: each function takes records or rows and returns a PNG's bytes."""
+"""The plots of a run: records or rows -> panels."""
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
 
 from ..common import metrics
 from ..common.datasets import in_split
-from ..common.figures import save, save_with_legend, style
+from ..common.figures import Plot, set_logarithmic, style
 from .protocol import Protocol
 from .run import PairRecord
 from .summary import Row
@@ -20,24 +19,29 @@ Splits = dict[str, dict[str, Row]]
 _CURVE = np.linspace(0, 10, 1001)
 
 
-def mma_curves(splits: Splits, protocol: Protocol) -> bytes:
+def mma_curves(splits: Splits, protocol: Protocol) -> Plot:
     """MMA over threshold, a panel per split."""
-    figure, panels = _panels(splits, "threshold (px)", "MMA")
-    for axes, rows in zip(panels, splits.values(), strict=True):
+
+    def draw(split: str, axes: Axes) -> None:
+        rows = splits[split]
         for name, row in rows.items():
             values = [row[f"MMA@{t}"] for t in protocol.mma_thresholds]
             if not np.isnan(values).all():
                 look = style(name, rows)
                 axes.plot(protocol.mma_thresholds, values, label=name, clip_on=False, **look)
+        _set_shares(axes, _title(split, rows), "threshold (px)", "MMA")
         axes.set_xticks(protocol.mma_thresholds)
         axes.set_xlim(left=min(protocol.mma_thresholds) - 0.5)
-    return save_with_legend(figure, panels)
+
+    caption = "Mean matching accuracy over threshold. Ours are the solid lines."
+    return Plot("mma", caption, [partial(draw, split) for split in splits])
 
 
-def homography_curves(pairs: Sequence[PairRecord], splits: Splits) -> bytes:
+def homography_curves(pairs: Sequence[PairRecord], splits: Splits) -> Plot:
     """Share of correct homographies over the threshold of the corner error, a panel per split."""
-    figure, panels = _panels(splits, "threshold of the corner error (px)", "correct homographies")
-    for axes, (split, rows) in zip(panels, splits.items(), strict=True):
+
+    def draw(split: str, axes: Axes) -> None:
+        rows = splits[split]
         for name in rows:
             errors = [
                 error
@@ -49,54 +53,55 @@ def homography_curves(pairs: Sequence[PairRecord], splits: Splits) -> bytes:
                 shares = [metrics.correctness(errors, t) for t in _CURVE]
                 look = style(name, rows) | {"marker": ""}
                 axes.plot(_CURVE, shares, label=name, clip_on=False, **look)
-    return save_with_legend(figure, panels)
+        title = _title(split, rows)
+        _set_shares(axes, title, "threshold k of the corner error (px)", "H@k")
+
+    caption = "Share of pairs whose homography is correct, over threshold."
+    return Plot("homography", caption, [partial(draw, split) for split in splits])
 
 
-def repeatability_bars(splits: Splits) -> bytes:
+def repeatability_bars(splits: Splits) -> Plot:
     """Repeatability of every method, by split."""
     names = list(splits["all"])
-    figure = Figure(figsize=(max(6, 1.3 * len(names)), 3.6), layout="constrained")
-    axes = figure.subplots()
     kinds = [split for split in splits if split != "all"]
-    for i, split in enumerate(kinds):
-        x = np.arange(len(names)) + (i - (len(kinds) - 1) / 2) * 0.38
-        values = [splits[split][name]["repeatability"] for name in names]
-        bars = axes.bar(x, values, 0.36, label=split, color=("#4477aa", "#ccbb44")[i])
-        labels = ["" if math.isnan(value) else f"{value:.2f}" for value in values]
-        axes.bar_label(bars, labels, fontsize=8, padding=1)
-    axes.set_xticks(range(len(names)), names, rotation=20 if len(names) > 3 else 0)
-    axes.set(ylabel="repeatability", ylim=(0, 1.05))
-    axes.grid(axis="y", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, 1.15))
-    return save(figure)
+
+    def draw(axes: Axes) -> None:
+        for i, split in enumerate(kinds):
+            y = np.arange(len(names)) + (i - (len(kinds) - 1) / 2) * 0.38
+            values = [splits[split][name]["repeatability"] for name in names]
+            bars = axes.barh(y, values, 0.36, label=split, color=("#4477aa", "#ccbb44")[i])
+            labels = ["" if math.isnan(value) else f"{value:.2f}" for value in values]
+            axes.bar_label(bars, labels, fontsize=8, padding=2)
+        axes.set_yticks(range(len(names)), [_wrap(name) for name in names])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.set(xlabel="repeatability", xlim=(0, 1))
+
+    return Plot("repeatability", "Repeatability by split.", [draw], (5, 1.2 + 0.55 * len(names)))
 
 
-def time_against_accuracy(splits: Splits) -> bytes:
+def time_against_accuracy(splits: Splits) -> Plot:
     """Time per image against H@3, a dot per method that describes."""
-    rows = {name: row for name, row in splits["all"].items() if not math.isnan(row["H@3"])}
-    figure = Figure(figsize=(7.5, 4), layout="constrained")
-    axes = figure.subplots()
-    for name, row in rows.items():
-        look = style(name, splits["all"]) | {"markersize": 8, "linestyle": ""}
-        axes.plot(row["ms/image"], row["H@3"], label=name, **look)
-    axes.set(xscale="log", xlabel="median time per image (ms, log scale)", ylabel="H@3")
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.margins(0.15)
-    axes.grid(alpha=0.3, which="both")
-    axes.spines[["top", "right"]].set_visible(False)
-    if rows:
-        figure.legend(loc="outside right upper", frameon=False)
-    return save(figure)
+
+    def draw(axes: Axes) -> None:
+        for name, row in splits["all"].items():
+            if not math.isnan(row["H@3"]):
+                look = style(name, splits["all"]) | {"markersize": 8, "linestyle": ""}
+                axes.plot(row["ms/image"], row["H@3"], label=name, **look)
+        axes.set(xlabel="median time per image (ms, log scale)", ylabel="H@3")
+        set_logarithmic(axes, "x")
+        axes.margins(0.15)
+
+    return Plot("time", "Time per image against homography accuracy.", [draw], (5, 3.8))
 
 
-def _panels(splits: Splits, x: str, y: str) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(4 * len(splits), 3.8), layout="constrained")
-    panels = list(figure.subplots(1, len(splits), sharey=True))
-    for axes, (split, rows) in zip(panels, splits.items(), strict=True):
-        count = max((row["pairs"] for row in rows.values()), default=0)
-        axes.set(title=f"{split} ({count} pairs)", xlabel=x, ylim=(0, 1), xlim=(0, 10))
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel(y)
-    return figure, panels
+def _set_shares(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set(title=title, xlabel=x, ylabel=y, ylim=(0, 1), xlim=(0, 10))
+
+
+def _title(split: str, rows: dict[str, Row]) -> str:
+    return f"{split} ({max((row['pairs'] for row in rows.values()), default=0)} pairs)"
+
+
+def _wrap(name: str) -> str:
+    return name.replace("[", "\n[")

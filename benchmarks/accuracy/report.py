@@ -1,48 +1,38 @@
-"""The report of a run: markdown and a self-contained page with pictures, CSV and JSON."""
+"""The report of a run: Markdown, a self-contained page, CSV and JSON."""
 
-import base64
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import jinja2
-
-from ..common import outputs
-from ..common.tables import write_csv
-from . import gallery, plots
+from ..common import gallery, outputs, page
+from ..common.datasets import in_split
+from ..common.gallery import Exhibit, MatchedPair
+from ..common.page import Page, Section
+from ..common.tables import Table, write_csv
+from . import plots
 from .protocol import RULES, Protocol
 from .results import Results, describe_settings, tabulate_pairs, to_json
-from .run import Job
+from .run import Job, PairRecord, find_view
 from .summary import Row, format_value
 
+TERMS = """\
+H@k: share of pairs whose estimated homography moves the corners of the image by at most k pixels
+on average from where the true one does. AUC@k: area under that curve up to k. MMA@k: mean share
+of matches within k pixels of the truth. NN mAP, M. score: descriptor metrics of the SuperPoint
+paper. A dash: the method has no such thing. Bold: the best of a column."""
 
-@dataclass(frozen=True)
-class Picture:
-    """An image file, by its path in the report's folder, with the words under it."""
+PUBLISHED = (
+    'Rows marked "published" are from the SuperPoint paper (arXiv 1712.07629, tables 3 and 4).'
+)
 
-    file: str
-    caption: str
-    content: bytes
-
-    @property
-    def uri(self) -> str:
-        """The picture itself as the address of an image in a page."""
-        kind = "jpeg" if self.file.endswith(".jpg") else "png"
-        return f"data:image/{kind};base64,{base64.b64encode(self.content).decode()}"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of (text, is it the best of its column) under a title."""
-
-    title: str
-    columns: list[str]
-    rows: list[tuple[str, list[tuple[str, bool]]]]
+SIMULATED = """\
+This is not HPatches. The changes are simulated, so these numbers are not to be quoted beside
+HPatches' numbers."""
 
 
-def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str = "") -> None:
+def write(
+    folder: Path, results: Results, jobs: Sequence[Job], command: str, comparison: str = ""
+) -> None:
     """Write report.md, report.html, report.json, pairs.csv and the pictures to a folder.
 
     Parameters
@@ -52,47 +42,51 @@ def write(folder: Path, results: Results, jobs: Sequence[Job], comparison: str =
     results : Results
     jobs : sequence of Job
         What was run, to draw pairs from.
+    command : str
+        The command line that did it.
     comparison : str
         With an earlier run, if there is one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    splits = results.splits
-    plotted = [
-        Picture("mma.png", "Mean matching accuracy over threshold. Ours are the solid lines.",
-                plots.mma_curves(splits, results.protocol)),
-        Picture("homography.png", "Share of pairs whose homography is correct, over threshold.",
-                plots.homography_curves(results.pairs, splits)),
-        Picture("repeatability.png", "Repeatability by split.", plots.repeatability_bars(splits)),
-        Picture("time.png", "Time per image against homography accuracy.",
-                plots.time_against_accuracy(splits)),
-    ]  # fmt: skip
-    drawn = _draw_gallery(results, jobs)
-    for picture in [*plotted, *drawn]:
-        path = folder / picture.file
-        path.parent.mkdir(exist_ok=True)
-        outputs.write(path, picture.content)
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__),
-        autoescape=jinja2.select_autoescape(["html.jinja"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    for name in ("report.md", "report.html"):
-        text = environment.get_template(f"{name}.jinja").render(
-            results=results,
-            tables=tables(results),
-            settings=describe_settings(results),
-            rules=RULES,
-            plots=plotted,
-            gallery=drawn,
-            comparison=comparison,
-        )
-        outputs.write(folder / name, text.encode())
+    made = compose(results, jobs, command, comparison)
+    page.write_html(folder / "report.html", made)
+    page.write_markdown(folder / "report.md", made)
     report = json.dumps(to_json(results), indent=1, allow_nan=False)
     outputs.write(folder / "report.json", report.encode())
     write_csv(folder / "pairs.csv", tabulate_pairs(results.pairs))
+
+
+def compose(results: Results, jobs: Sequence[Job], command: str, comparison: str) -> Page:
+    """Make the page of a run."""
+    data, splits = results.data, results.splits
+    first, *others = tables(results)
+    curves = [
+        plots.mma_curves(splits, results.protocol),
+        plots.homography_curves(results.pairs, splits),
+        plots.repeatability_bars(splits),
+        plots.time_against_accuracy(splits),
+    ]
+    terms = f"{TERMS} {PUBLISHED}" if results.published else TERMS
+    threshold = f"{results.protocol.descriptor_threshold:g}"
+    judged = f"{gallery.RULES} A match is correct within {threshold} pixels of the truth."
+    drawn = draw_exhibits(results, jobs)
+    sections = [
+        Section(first[0].capitalize(), terms, first[1]),
+        Section("Curves", plots=curves),
+        *(Section(split.capitalize(), tables=laid_out) for split, laid_out in others),
+        *([Section("Pairs", judged, exhibits=drawn)] if drawn else []),
+        *([Section("Compared with an earlier run", preformatted=comparison)] if comparison else []),
+        Section("How it was measured", f'Protocol "{results.protocol.name}": {RULES}.'),
+        page.settings(describe_settings(results)),
+    ]
+    return Page(
+        "Accuracy of local features",
+        f"{data['name']}: {data['sequences']} sequences, {data['pairs']} pairs.",
+        command,
+        sections,
+        warning=SIMULATED if data["built-in"] else "",
+        machine={**results.machine, **results.versions},
+    )
 
 
 def tables(results: Results) -> list[tuple[str, list[Table]]]:
@@ -110,28 +104,22 @@ def tables(results: Results) -> list[tuple[str, list[Table]]]:
 
 
 def _table(
-    title: str, columns: list[str], ours: dict[str, Row], published: dict[str, dict[str, float]]
+    title: str,
+    columns: list[str],
+    ours: Mapping[str, Row],
+    published: Mapping[str, Mapping[str, float]],
 ) -> Table:
-    best = {column: _best(column, [row[column] for row in ours.values()]) for column in columns}
-    lines = [
-        (name, [(format_value(c, row[c]), format_value(c, row[c]) == best[c]) for c in columns])
-        for name, row in ours.items()
+    quoted = {name: row for name, row in published.items() if not row.keys().isdisjoint(columns)}
+    rows = [
+        {"method": name} | {column: format_value(column, row.get(column)) for column in columns}
+        for name, row in [*ours.items(), *quoted.items()]
     ]
-    lines += [
-        (name, [(format_value(c, row.get(c)), False) for c in columns])
-        for name, row in published.items()
-        if not row.keys().isdisjoint(columns)
-    ]
-    return Table(title, columns, lines)
-
-
-def _best(column: str, values: list[float]) -> str | None:
-    """Return the best value as it is written, so that equal ones are all marked."""
-    finite = [value for value in values if not math.isnan(value)]
-    if column in ("keypoints", "matches", "pairs") or len(finite) < 2:
-        return None  # neither more nor less is better, or there is nothing to compare
-    smaller_is_better = column in ("loc. error", "ms/image")
-    return format_value(column, min(finite) if smaller_is_better else max(finite))
+    better = {
+        column: min if column in ("loc. error", "ms/image") else max
+        for column in columns
+        if column not in ("keypoints", "matches", "pairs")  # neither more nor less is better
+    }
+    return Table(title, rows, best=better, quoted=len(quoted))
 
 
 def _column_groups(protocol: Protocol) -> dict[str, list[str]]:
@@ -148,25 +136,51 @@ def _column_groups(protocol: Protocol) -> dict[str, list[str]]:
     }
 
 
-def _draw_gallery(results: Results, jobs: Sequence[Job]) -> list[Picture]:
-    methods = gallery.choose_methods(list(results.splits["all"]), results.pairs)
-    if not methods:
-        return []
-    job_of = {(job.method, job.sequence.name): job for job in jobs}
-    record_of = {(p.method, p.sequence, p.image): p for p in results.pairs}
-    pictures = []
+def draw_exhibits(results: Results, jobs: Sequence[Job]) -> list[Exhibit]:
+    """Draw the best, the median and the worst pair of each split, by every chosen method.
+
+    Where errors are equal, as those of failures are, the matching score decides.
+    """
+    described = {pair.method: None for pair in results.pairs if pair.matches is not None}
+    methods = gallery.choose_methods(list(described))
+    exhibits = []
     for split in ("illumination", "viewpoint"):
-        for choice in gallery.choose_pairs(methods[0], results.pairs, split):
-            content = gallery.draw(
-                [job_of[method, choice.sequence] for method in methods],
-                [record_of[method, choice.sequence, choice.image] for method in methods],
-            )
-            pictures.append(
-                Picture(
-                    f"gallery/{split}_{choice.rank}.jpg",
-                    f"{split}, {choice.rank} pair of {methods[0]} by corner error: "
-                    f"{choice.sequence}, image 1 and {choice.image}",
-                    content,
-                )
-            )
-    return pictures
+        pairs = [
+            pair
+            for pair in results.pairs
+            if pair.method in methods[:1] and in_split(pair.sequence, split)
+        ]
+        chosen = gallery.choose_pairs(
+            pairs, lambda pair: (pair.corner_errors[0], -(pair.matching_score or 0))
+        )
+        exhibits += [
+            _draw(split, rank, pair, methods, results, jobs) for rank, pair in chosen.items()
+        ]
+    return exhibits
+
+
+def _draw(
+    split: str,
+    rank: str,
+    pair: PairRecord,
+    methods: Sequence[str],
+    results: Results,
+    jobs: Sequence[Job],
+) -> Exhibit:
+    job_of = {job.method: job for job in jobs if job.sequence.name == pair.sequence}
+    error_of = {
+        p.method: p.corner_errors[0]
+        for p in results.pairs
+        if (p.sequence, p.image) == (pair.sequence, pair.image) and p.corner_errors
+    }
+
+    def match(method: str) -> MatchedPair:
+        job = job_of[method]
+        view = find_view(job, job.protocol.size, job.protocol.points)
+        k = [path.name for path in job.sequence.images].index(pair.image)
+        first, second = ((view.images[i], view.features[i]) for i in (0, k))
+        return MatchedPair(first, second, view.homographies[k], error_of[method])
+
+    title = f"{split}, {rank}: {pair.sequence}, image 1 and {pair.image}"
+    threshold = results.protocol.descriptor_threshold
+    return gallery.draw_exhibit(title, f"{split}_{rank}", methods, match, threshold)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common import metrics
 from ..common.datasets import SPLITS, in_split
-from ..common.tables import format_table
+from ..common.tables import Table, format_table
 from .protocol import Protocol
 from .run import ImageRecord, PairRecord
 
@@ -98,12 +98,11 @@ def format_rows(
     sign: str = "",
 ) -> str:
     """Lay out named rows for a terminal; `sign` "+" for differences."""
-    return format_table(
-        [
-            {"method": name} | {c: format_value(c, row.get(c), sign) for c in columns}
-            for name, row in rows.items()
-        ]
-    )
+    laid_out = [
+        {"method": name} | {c: format_value(c, row.get(c), sign) for c in columns}
+        for name, row in rows.items()
+    ]
+    return format_table(Table("", laid_out))
 
 
 def format_value(column: str, value: float | None, sign: str = "") -> str:

@@ -2,32 +2,90 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from . import outputs
 
+Best = Callable[[Sequence[float]], float]
 
-def format_table(rows: Sequence[Mapping[str, str]], left: int = 1) -> str:
-    """Lay out rows under their keys.
 
-    Parameters
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a title: for a terminal, for a page.
+
+    Attributes
     ----------
+    title : str
+        Perhaps empty.
     rows : sequence of mapping
-        At least one; all have the keys of the first.
+        At least one; the keys are the columns, and all have those of the first.
     left : int
-        So many first columns are aligned to the left, the others to the right.
+        So many first columns name the row and are aligned to the left, the others to the right.
+    best : mapping of str to callable
+        `max` or `min`, of the columns where more or less is better.
+    quoted : int
+        So many last rows are from elsewhere and not compared with the others.
+    shaded : bool
+        The values are shares, from 0 to 1, to be shown as shades.
     """
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+
+    title: str
+    rows: Sequence[Mapping[str, str]]
+    left: int = 1
+    best: Mapping[str, Best] = field(default_factory=dict)
+    quoted: int = 0
+    shaded: bool = False
+
+    @property
+    def columns(self) -> list[str]:
+        """The keys of the rows."""
+        return list(self.rows[0])
+
+    @property
+    def best_cells(self) -> dict[str, str]:
+        """The best value by column, as it is written, so that equal ones are all marked.
+
+        Columns in which nothing is better, or with less than two numbers, are missing.
+        """
+        own = self.rows[: len(self.rows) - self.quoted]
+        found = {}
+        for column, best in self.best.items():
+            numbers = {row[column]: number(row[column]) for row in own}
+            finite = [value for value in numbers.values() if value is not None]
+            if sum(number(row[column]) is not None for row in own) > 1:
+                value = best(finite)
+                found[column] = next(text for text, n in numbers.items() if n == value)
+        return found
+
+
+def number(text: str) -> float | None:
+    """Return the number that a cell shows; None if it shows none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def format_table(table: Table) -> str:
+    """Lay out a table for a terminal."""
+    lines = [table.columns, *(list(row.values()) for row in table.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
+    laid_out = [
         "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
+            cell.ljust(width) if i < table.left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
-    )
+    ]
+    return "\n".join([table.title, *laid_out] if table.title else laid_out)
+
+
+def format_tables(tables: Sequence[Table]) -> str:
+    """Lay out tables one below the other."""
+    return "\n\n".join(map(format_table, tables))
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from ..common.detectors import MethodError, make_describing
 from ..common.machine import library_versions
 from ..common.options import add_methods, positive
 from ..common.photographs import BUNDLED, PhotographError, describe_photographs, read_photographs
-from ..common.tables import format_table, write_csv
+from ..common.tables import Table, format_tables, write_csv
 from .steps import Protocol, Summary, run_steps, summarise
 from .views import View, shrink, tilt, turn
 
@@ -36,6 +36,8 @@ class Change:
     ----------
     name, help, description
         Of the command.
+    title : str
+        Of its report.
     view : callable
         Shows a photograph at a step.
     size : tuple of int
@@ -47,6 +49,7 @@ class Change:
     """
 
     name: str
+    title: str
     help: str
     description: str
     view: Callable[..., View]
@@ -60,6 +63,7 @@ class Change:
 CHANGES = (
     Change(
         "rotation",
+        "Local features under rotation",
         "correct homographies of turned photographs, per angle",
         "Photographs turned about their centre. Every view is a square cut from the middle of a "
         "larger picture, so that none shows a border, and only the points in the circle that fits "
@@ -68,6 +72,7 @@ CHANGES = (
     ),
     Change(
         "tilt",
+        "Local features under a change of viewpoint",
         "correct homographies of photographs seen at an angle, per angle",
         "Photographs against themselves as pictures on a wall, seen at an angle: at 60 "
         "degrees they look half as wide. ",
@@ -75,6 +80,7 @@ CHANGES = (
     ),
     Change(
         "scale",
+        "Local features under a change of scale",
         "correct homographies of photographs made smaller, per factor",
         "Whole photographs against themselves made so many times smaller, by averages of areas: "
         "both show the same scene, the smaller one with fewer pixels. ",
@@ -101,7 +107,7 @@ def add_command(commands: Any) -> None:
         add_methods(parser, "ORB", "SIFT", "SuperPoint")
         add("--step", type=float, default=change.step, help=f"default: {change.step:g}")
         add("--to", type=float, default=change.end, help=f"the last; default: {change.end:g}")
-        add("--out", type=Path, metavar="DIR", help=f"write {name}.csv, {name}_pairs.csv and .png")
+        add("--out", type=Path, metavar="DIR", help=f"write {name}.html, .csv, .png, _pairs.csv")
         parser.set_defaults(run=run, fail=parser.error, change=change)
 
 
@@ -115,7 +121,9 @@ def run(options: argparse.Namespace) -> None:
     """
     change: Change = options.change
     if options.out:
-        from . import plots  # needs matplotlib; if it is missing, say so before the work
+        # Only these need matplotlib and jinja2; if they are missing, say so before the work.
+        from ..common import page
+        from . import exhibits, plots
     if options.step <= 0 or options.to < change.start:
         options.fail(f"--step must be above 0, and --to at least {change.start:g}")
     # The last step counts although steps such as 0.1 have no exact sum.
@@ -125,40 +133,52 @@ def run(options: argparse.Namespace) -> None:
         photographs = read_photographs(options.data, options.limit)
     except (PhotographError, MethodError) as error:
         options.fail(str(error))
-    records = run_steps(
-        methods, photographs, steps, partial(change.view, size=change.size), PROTOCOL
-    )
+    view = partial(change.view, size=change.size)
+    records = run_steps(methods, photographs, steps, view, PROTOCOL)
     summaries = summarise(records, PROTOCOL)
-    print(describe_photographs(options.data, len(photographs)))
+    data = describe_photographs(options.data, len(photographs))
+    print(data)
     settings = {"size": change.size, **asdict(PROTOCOL), **library_versions()}
     print("; ".join(f"{name} {value}" for name, value in settings.items()), end="\n\n")
-    print(format_summaries(summaries, change.unit))
+    tables = tabulate(summaries, change.unit)
+    print(format_tables(tables))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         write_csv(options.out / f"{change.name}.csv", [asdict(s) for s in summaries])
         write_csv(options.out / f"{change.name}_pairs.csv", [asdict(r) for r in records])
-        picture = plots.curves_over_steps(summaries, change.unit)
-        outputs.write(options.out / f"{change.name}.png", picture)
+        curves = plots.curves_over_steps(change.name, summaries, change.unit)
+        outputs.write(options.out / f"{change.name}.png", curves.png())
+        drawn = exhibits.of_steps(methods, photographs, records, view, change.unit, PROTOCOL)
+        made = page.Page(
+            change.title,
+            data,
+            options.command_line,
+            [
+                page.Section("Results", tables=tables, plots=[curves]),
+                page.Section("Pairs", exhibits.RULES, exhibits=drawn),
+                page.Section("How it was measured", change.description + MATCHING),
+                page.settings(settings.items()),
+            ],
+        )
+        page.write_html(options.out / f"{change.name}.html", made)
 
 
-def format_summaries(summaries: Sequence[Summary], unit: str) -> str:
+def tabulate(summaries: Sequence[Summary], unit: str) -> list[Table]:
     """Lay out three tables: a row per method, a column per step, and the mean over the steps."""
     methods = list(dict.fromkeys(s.method for s in summaries))
 
-    def table(title: str, value: Callable[[Summary], float], form: str, mean_form: str) -> str:
+    def table(title: str, value: Callable[[Summary], float], form: str, mean_form: str) -> Table:
         rows = []
         for method in methods:
             same = [s for s in summaries if s.method == method]
             cells = {f"{s.step:g}": format(value(s), form) for s in same}
             mean = format(np.mean([value(s) for s in same]), mean_form)
             rows.append({unit: method} | cells | {"mean": mean})
-        return f"{title}\n{format_table(rows)}"
+        return Table(title, rows, best=dict.fromkeys([*rows[0]][1:], max))
 
     count = summaries[0].photographs
-    return "\n\n".join(
-        [
-            table(f"Correct homographies, of {count}", lambda s: s.homographies, "d", ".1f"),
-            table("Share of matches that are correct", lambda s: s.correct_share, ".2f", ".2f"),
-            table("Correct matches (median)", lambda s: s.correct_matches, ".0f", ".0f"),
-        ]
-    )
+    return [
+        table(f"Correct homographies, of {count}", lambda s: s.homographies, "d", ".1f"),
+        table("Share of matches that are correct", lambda s: s.correct_share, ".2f", ".2f"),
+        table("Correct matches (median)", lambda s: s.correct_matches, ".0f", ".0f"),
+    ]

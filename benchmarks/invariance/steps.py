@@ -85,7 +85,7 @@ def run_steps(
     for name, photograph in tqdm(photographs.items(), unit="photograph"):
         views = [view(photograph, step) for step in steps]
         for method, detector in methods.items():
-            found = [_extract(detector, seen, protocol.points) for seen in views]
+            found = [extract_inside(detector, seen, protocol.points) for seen in views]
             for step, seen, features in zip(steps, views, found, strict=True):
                 size = views[0].image.shape
                 result = compare(found[0], features, seen.homography, size, protocol)
@@ -93,7 +93,7 @@ def run_steps(
     return records
 
 
-def _extract(detector: Detector, view: View, count: int) -> Features:
+def extract_inside(detector: Detector, view: View, count: int) -> Features:
     """Return the features that count: the strongest so many, then of those the ones inside."""
     found = extract(detector, view.image, count)
     height, width = view.image.shape

@@ -17,7 +17,7 @@ from ..common.features import extract
 from ..common.photographs import PhotographError, change_light
 from ..common.processes import worker_pool
 from .steps import Protocol, compare
-from .views import zoom_in
+from .views import View, zoom_in
 
 ZOOMS = (1.0, 1.4, 2.0, 2.8, 4.0)
 ROTATIONS = (0.0, 15.0, 45.0, 90.0, 135.0, 180.0)
@@ -118,22 +118,40 @@ def _make(method: str, points: int) -> Detector:
 def _match(
     methods: Sequence[str], name: str, photograph: Image, protocol: Protocol
 ) -> list[ZoomRecord]:
-    height, width = photograph.shape
-    size = SIZE if width >= height else SIZE[::-1]
+    size = size_of_views(photograph)
     made = {method: _make(method, protocol.points) for method in methods}
     overview = zoom_in(photograph, 1, 0, size).image
     wholes = {m: extract(detector, overview, protocol.points) for m, detector in made.items()}
     records = []
     for zoom in ZOOMS:
         for rotation in ROTATIONS:
-            view = zoom_in(photograph, zoom, rotation, size)
-            image = _photograph_again(view.image, f"{name} {zoom} {rotation}")
-            to_overview = np.linalg.inv(view.homography)
+            close = close_up(name, photograph, zoom, rotation)
             for method, detector in made.items():
-                found = extract(detector, image, protocol.points)
-                result = compare(found, wholes[method], to_overview, size, protocol)
+                found = extract(detector, close.image, protocol.points)
+                result = compare(found, wholes[method], close.homography, size, protocol)
                 records.append(ZoomRecord(method, name, zoom, rotation, *result))
     return records
+
+
+def size_of_views(photograph: Image) -> tuple[int, int]:
+    """Return (height, width) of the views of a photograph."""
+    height, width = photograph.shape
+    return SIZE if width >= height else SIZE[::-1]
+
+
+def close_up(name: str, photograph: Image, zoom: float, rotation: float) -> View:
+    """Show a photograph zoomed and turned, photographed again; the homography is to the overview.
+
+    Parameters
+    ----------
+    name : str
+        Of the photograph; light and noise depend on it.
+    photograph : (H, W) uint8 array
+    zoom, rotation : float
+    """
+    view = zoom_in(photograph, zoom, rotation, size_of_views(photograph))
+    image = _photograph_again(view.image, f"{name} {zoom} {rotation}")
+    return View(image, np.linalg.inv(view.homography).astype(np.float64))
 
 
 def _photograph_again(image: Image, seed: str) -> Image:

@@ -12,7 +12,7 @@ from ..common.detectors import MethodError, make_describing
 from ..common.machine import describe_machine, library_versions
 from ..common.options import add_methods, add_repeats, add_workers, positive
 from ..common.photographs import PhotographError, describe_photographs, read_photographs
-from ..common.tables import format_table, write_csv
+from ..common.tables import Table, format_tables, write_csv
 from . import zoom as zooming
 from .steps import Protocol
 from .zoom import ROTATIONS, ZOOMS, ZoomSummary, mean_share, summarise_zooms
@@ -50,7 +50,7 @@ def add_command(commands: Any) -> None:
     add("--points", type=positive, default=1000, metavar="N", help="default: %(default)s")
     add_repeats(parser)
     add_workers(parser)
-    add("--out", type=Path, metavar="DIR", help="write zoom-rotation.csv, .json and .png")
+    add("--out", type=Path, metavar="DIR", help="write zoom-rotation.html, .csv, .json, .png")
     parser.set_defaults(run=run, fail=parser.error)
 
 
@@ -63,7 +63,9 @@ def run(options: argparse.Namespace) -> None:
         With a message, for unusable pictures or methods.
     """
     if options.out:
-        from . import plots  # needs matplotlib; if it is missing, say so before the work
+        # Only these need matplotlib and jinja2; if they are missing, say so before the work.
+        from ..common import page
+        from . import exhibits, plots
     protocol = Protocol(points=options.points, ransac_repeats=options.repeats)
     try:
         for name in options.methods:
@@ -77,7 +79,8 @@ def run(options: argparse.Namespace) -> None:
     print(data)
     settings = {**asdict(protocol), **library_versions()}
     print("; ".join(f"{name} {value}" for name, value in settings.items()), end="\n\n")
-    print(format_summaries(summaries))
+    tables = tabulate(summaries)
+    print(format_tables(tables))
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         rows = [asdict(summary) for summary in summaries]
@@ -92,7 +95,22 @@ def run(options: argparse.Namespace) -> None:
             "rows": rows,
         }
         outputs.write(options.out / "zoom-rotation.json", json.dumps(report, indent=1).encode())
-        outputs.write(options.out / "zoom-rotation.png", plots.shares_of_close_ups(summaries))
+        curves = plots.shares_of_close_ups(summaries)
+        outputs.write(options.out / "zoom-rotation.png", curves.png())
+        drawn = exhibits.of_zooms(photographs, records, protocol)
+        made = page.Page(
+            "Close-ups, zoomed and turned",
+            data,
+            options.command_line,
+            [
+                page.Section("Results", tables=tables[:1], plots=[curves]),
+                page.Section("Zoom by rotation", tables=tabulate_grids(summaries)),
+                page.Section("Pairs", exhibits.RULES_OF_ZOOMS, exhibits=drawn),
+                page.Section("How it was measured", RULES),
+                page.settings(settings.items()),
+            ],
+        )
+        page.write_html(options.out / "zoom-rotation.html", made)
 
 
 def methods_of(summaries: Sequence[ZoomSummary]) -> list[str]:
@@ -100,29 +118,50 @@ def methods_of(summaries: Sequence[ZoomSummary]) -> list[str]:
     return list(dict.fromkeys(summary.method for summary in summaries))
 
 
-def format_summaries(summaries: Sequence[ZoomSummary]) -> str:
+def tabulate(summaries: Sequence[ZoomSummary]) -> list[Table]:
     """Lay out two tables: a row per method with all means; a row per method and zoom."""
     methods = methods_of(summaries)
-
-    def cells(name: str, values: Sequence[float], unit: str, **chosen: Any) -> dict[str, str]:
-        return {
-            f"{value:g}{unit}": f"{mean_share(summaries, **chosen, **{name: value}):.2f}"
-            for value in values
-        }
-
     means = [
         {"method": method, "all": f"{mean_share(summaries, method=method):.3f}"}
-        | cells("zoom", ZOOMS, "x", method=method)
-        | cells("rotation", ROTATIONS, "\N{DEGREE SIGN}", method=method)
+        | _cells(summaries, "zoom", ZOOMS, "x", method=method)
+        | _by_rotation(summaries, method=method)
         for method in methods
     ]
     full = [
-        {"method": method, "zoom": f"{zoom:g}x"}
-        | cells("rotation", ROTATIONS, "\N{DEGREE SIGN}", method=method, zoom=zoom)
+        {"method": method, "zoom": f"{zoom:g}x"} | _by_rotation(summaries, method=method, zoom=zoom)
         for method in methods
         for zoom in ZOOMS
     ]
-    return (
-        "Share of correct homographies: the mean of all, by zoom, by rotation\n"
-        f"{format_table(means)}\n\nBy both\n{format_table(full, 2)}"
-    )
+    title = "Share of correct homographies: the mean of all, by zoom, by rotation"
+    return [
+        Table(title, means, best=dict.fromkeys([*means[0]][1:], max)),
+        Table("By both", full, left=2),
+    ]
+
+
+def tabulate_grids(summaries: Sequence[ZoomSummary]) -> list[Table]:
+    """Lay out a shaded table per method: a row per zoom, a column per rotation."""
+    return [
+        Table(
+            method,
+            [
+                {"zoom": f"{zoom:g}x"} | _by_rotation(summaries, method=method, zoom=zoom)
+                for zoom in ZOOMS
+            ],
+            shaded=True,
+        )
+        for method in methods_of(summaries)
+    ]
+
+
+def _by_rotation(summaries: Sequence[ZoomSummary], **chosen: Any) -> dict[str, str]:
+    return _cells(summaries, "rotation", ROTATIONS, "\N{DEGREE SIGN}", **chosen)
+
+
+def _cells(
+    summaries: Sequence[ZoomSummary], name: str, values: Sequence[float], unit: str, **chosen: Any
+) -> dict[str, str]:
+    return {
+        f"{value:g}{unit}": f"{mean_share(summaries, **chosen, **{name: value}):.2f}"
+        for value in values
+    }

@@ -15,7 +15,7 @@ from ..common.detectors import MethodError, is_ours
 from ..common.machine import count_cores, describe_machine, has_cuda, library_versions
 from ..common.options import add_methods, positive, size
 from ..common.photographs import PhotographError, describe_photographs, read_photographs
-from ..common.tables import write_csv
+from ..common.tables import format_tables, write_csv
 from .cases import METHODS, PRECISIONS, Case, unshipped
 
 SIZE = (480, 640)
@@ -33,6 +33,10 @@ above 1 go through extract(), without cv2.KeyPoint; times are per image, of dete
 GPU, times are taken once it has finished, and also by its own events. The stages are timed in
 further calls. On a machine with other work to do, networks with a thread on every core slow down
 far more than the others."""
+
+RANDOM = """\
+{}: no weights ship, so they are RANDOM: the network takes the time of a trained one, its detection
+sees a heat map without peaks."""
 
 
 def add_command(commands: Any) -> None:
@@ -84,7 +88,7 @@ def add_command(commands: Any) -> None:
     )
     # The time of SIFT depends on the photograph, so each bundled one has its turn.
     add("--repeats", type=positive, default=15, metavar="N", help="rounds (default: 15)")
-    add("--out", type=Path, metavar="DIR", help="write speed.csv and speed.json")
+    add("--out", type=Path, metavar="DIR", help="write speed.html, .csv and .json")
     parser.set_defaults(run=run, fail=parser.error)
 
 
@@ -99,14 +103,19 @@ def run(options: argparse.Namespace) -> None:
     from . import report as speed_report  # need PyTorch, which takes seconds to import
     from . import timing
 
+    if options.out:
+        # Only these need matplotlib and jinja2; if they are missing, say so before the work.
+        from ..common import page
+        from . import plots
+
     if options.device == "cuda" and not has_cuda():
         options.fail("there is no CUDA device here")
     machine = {**describe_machine(), **library_versions()}
     print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
     try:
-        for name in filter(unshipped, options.methods):
-            print(f"{name}: no weights ship, so they are RANDOM: its network takes the time of a")
-            print("  trained one, its detection sees a heat map without peaks")
+        random = list(filter(unshipped, options.methods))
+        for name in random:
+            print(RANDOM.format(name))
         cases = list_cases(options)
         photographs = list(read_photographs(options.data).values())
         images = {c.size: [fit(p, c.size)[0] for p in photographs] for c in cases}
@@ -119,8 +128,9 @@ def run(options: argparse.Namespace) -> None:
     except (PhotographError, MethodError) as error:
         options.fail(str(error))
     rows = [speed_report.describe(result, results) for result in results]
-    print(describe_photographs(options.data, len(photographs)), end="\n\n")
-    print(speed_report.format_results(rows))
+    data = describe_photographs(options.data, len(photographs))
+    tables = speed_report.tabulate(rows)
+    print(data, format_tables(tables), sep="\n\n")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         write_csv(options.out / "speed.csv", rows)
@@ -133,6 +143,18 @@ def run(options: argparse.Namespace) -> None:
         }
         text = json.dumps(report, indent=1, allow_nan=False)
         outputs.write(options.out / "speed.json", text.encode())
+        made = page.Page(
+            "Time of a frame",
+            data,
+            options.command_line,
+            [
+                page.Section("Results", tables=tables, plots=plots.frame_bars(rows)),
+                page.Section("How it was measured", RULES),
+            ],
+            RANDOM.format(", ".join(random)) if random else "",
+            machine,
+        )
+        page.write_html(options.out / "speed.html", made)
 
 
 def list_cases(options: argparse.Namespace) -> list[Case]:

@@ -35,6 +35,10 @@ class Footprint:
     milliseconds: float
 
 
+Footprints = dict[Case, Footprint | None]
+"""None: the process was killed."""
+
+
 def measure_memory(case: Case, image: Image) -> Footprint | None:
     """Detect and describe in a process of its own, twice.
 

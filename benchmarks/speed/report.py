@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..common.detectors import is_ours
-from ..common.tables import format_table
+from ..common.tables import Table
 from . import roofline
 from .cases import unshipped
 from .timing import Result, group_of
@@ -71,31 +71,37 @@ def _median(times: Sequence[float]) -> float | None:
     return float(np.median(times)) if times else None
 
 
-def format_results(rows: Sequence[dict[str, Any]]) -> str:
+def tabulate(rows: Sequence[dict[str, Any]]) -> list[Table]:
     """Lay out the tables: one per size, points and threads, then the stages of the networks."""
-    parts, on_gpu = [], any(row["ms_device"] is not None for row in rows)
-    for setting in dict.fromkeys(map(_setting, rows)):
-        size, points, threads = setting
-        parts.append(
-            f"{size}, {points} points, {threads} thread{'s' * (threads > 1)}: ms per image, and in "
-            "multiples of ORB and SIFT\n"
-            + format_table([_line(row, on_gpu) for row in rows if _setting(row) == setting])
+    tables, on_gpu = [], any(row["ms_device"] is not None for row in rows)
+    for setting in dict.fromkeys(map(setting_of, rows)):
+        lines = [_line(row, on_gpu) for row in rows if setting_of(row) == setting]
+        smaller = dict.fromkeys(("detect", "by GPU", "match", "homography", "frame"), min)
+        tables.append(
+            Table(
+                f"{setting}: ms per image, and in multiples of ORB and SIFT",
+                lines,
+                best={name: best for name, best in smaller.items() if name in lines[0]},
+            )
         )
     staged = [row for row in rows if row["network_GFLOP"]]
     if staged:
-        parts.append(
+        title = (
             "Where the time goes, ms per image; the roofline: the least time of the network if it\n"
-            "ran at the measured rate of large matrix products, and its share of the time it took\n"
-            + format_table([_staged(row) for row in staged], 2)
+            "ran at the measured rate of large matrix products, and its share of the time it took"
         )
-    return "\n\n".join(parts)
+        tables.append(Table(title, [_staged(row) for row in staged], left=2))
+    return tables
 
 
-def _setting(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["size"], row["points"], row["threads"]
+def setting_of(row: dict[str, Any]) -> str:
+    """Say under which conditions a row was measured."""
+    plural = "s" * (row["threads"] > 1)
+    return f"{row['size']}, {row['points']} points, {row['threads']} thread{plural}"
 
 
-def _name(row: dict[str, Any]) -> str:
+def name_of(row: dict[str, Any]) -> str:
+    """Name the method of a row, with what it was given."""
     random = " (random weights)" if row["weights"] == "random" else ""
     gpu = f" {row['device']}" if row["device"] != "cpu" else ""
     precision = f" {row['precision']}" if row["precision"] else ""
@@ -114,7 +120,7 @@ def _line(row: dict[str, Any], on_gpu: bool) -> dict[str, str]:
             yield f"{before}x {name}", _text(row.get(f"{prefix}times_{name}"), ".2f")
 
     return {
-        "method": _name(row),
+        "method": name_of(row),
         "keypoints": str(row["keypoints"]),
         "detect": f"{row['ms']:.1f}",
         "quartiles": f"{row['ms_quartile_1']:.1f}..{row['ms_quartile_3']:.1f}",
@@ -129,7 +135,7 @@ def _line(row: dict[str, Any], on_gpu: bool) -> dict[str, str]:
 
 def _staged(row: dict[str, Any]) -> dict[str, str]:
     return (
-        {"method": _name(row)}
+        {"method": name_of(row)}
         | {name: str(row[name]) for name in ("size", "points", "threads")}
         | {name: f"{row[f'ms_{name}']:.2f}" for name in roofline.STAGES}
         | {

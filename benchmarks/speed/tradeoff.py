@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..common import outputs
+from ..common.tables import Table
 
 Json = dict[str, Any]
 
@@ -49,7 +50,7 @@ def add_command(commands: Any) -> None:
         "others one or both",
     )
     add("--threads", type=int, metavar="N", help="times with so many (default: the fewest)")
-    add("--out", type=Path, required=True, metavar="PNG", help="the picture")
+    add("--out", type=Path, required=True, metavar="FILE", help="a .png, or a page, .html")
     parser.set_defaults(run=run, fail=parser.error)
 
 
@@ -61,11 +62,13 @@ def run(options: argparse.Namespace) -> None:
     SystemExit
         With a message, for files that are no reports or lack what is drawn.
     """
-    from .plots import accuracy_over_time  # needs matplotlib
+    from ..common import page  # these need matplotlib and jinja2
+    from .plots import accuracy_over_time
 
     try:
         reports = read_reports(options.reports)
-        times, conditions = frame_times(reports.pop("speed"), options.threads)
+        speed = reports.pop("speed")
+        times, conditions = frame_times(speed, options.threads)
         panels = {
             TITLES[benchmark]: points(accuracies(benchmark, report), times)
             for benchmark, report in reports.items()
@@ -75,7 +78,29 @@ def run(options: argparse.Namespace) -> None:
     for title, found in panels.items():
         for point in found:
             print(f"{title}: {point.method} {point.accuracy:.3f}, {point.milliseconds:.1f} ms")
-    outputs.write(options.out, accuracy_over_time(panels, conditions))
+    plot = accuracy_over_time(panels, conditions)
+    if options.out.suffix != ".html":
+        outputs.write(options.out, plot.png())
+        return
+    tables = [tabulate(title, found) for title, found in panels.items()]
+    machine = {name: str(value) for name, value in speed["machine"].items()}
+    sections = [page.Section("Results", tables=tables, plots=[plot])]
+    sources = f"From {', '.join(map(str, options.reports))}; times: {conditions}."
+    made = page.Page("Accuracy over time", sources, options.command_line, sections, "", machine)
+    page.write_html(options.out, made)
+
+
+def tabulate(title: str, points: Sequence[Point]) -> Table:
+    """Lay out a row per method."""
+    rows = [
+        {
+            "method": point.method,
+            "accuracy": f"{point.accuracy:.3f}",
+            "ms per frame": f"{point.milliseconds:.1f}",
+        }
+        for point in points
+    ]
+    return Table(title, rows, best={"accuracy": max, "ms per frame": min})
 
 
 def read_reports(paths: Sequence[Path]) -> dict[str, Json]:

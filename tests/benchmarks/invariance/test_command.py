@@ -1,6 +1,5 @@
 """Photographs turned and shrunk: the views' homographies, the counting, the commands."""
 
-import argparse
 import csv
 import math
 from pathlib import Path
@@ -9,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.__main__ import main
+from benchmarks.__main__ import main, parse
 from benchmarks.common import detectors, photographs
+from benchmarks.common.tables import format_tables
 from benchmarks.invariance import command as invariance
 from benchmarks.invariance.command import PROTOCOL
 from benchmarks.invariance.steps import Protocol, Record, run_steps, summarise
@@ -160,7 +160,7 @@ def test_summary_by_hand() -> None:
     assert (first.homographies, second.homographies) == (1, 1)
     assert first.correct_share == pytest.approx((0.5 + 1 + 0) / 3)
     assert (first.correct_matches, second.correct_matches) == (5, 2)
-    table = invariance.format_summaries([first, second], "degrees").splitlines()
+    table = format_tables(invariance.tabulate([first, second], "degrees")).splitlines()
     assert [line.split() for line in table] == [
         ["Correct", "homographies,", "of", "3"],
         ["degrees", "0", "15", "mean"],
@@ -174,12 +174,6 @@ def test_summary_by_hand() -> None:
         ["degrees", "0", "15", "mean"],
         ["m", "5", "2", "4"],
     ]
-
-
-def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    invariance.add_command(parser.add_subparsers(required=True))
-    return parser.parse_args(arguments)
 
 
 @pytest.mark.parametrize(
@@ -202,8 +196,7 @@ def test_commands(
         cv2.imwrite(str(tmp_path / f"{name}.png"), photograph)
     out = tmp_path / "out"
     data = ["--data", str(tmp_path), "--limit", "2", "--out", str(out), "--methods", "ORB"]
-    options = parse(command, *arguments, *data)
-    options.run(options)
+    main([command, *arguments, *data])
     printed = capsys.readouterr().out
     assert printed.startswith(f"2 pictures of {tmp_path}\n")
     assert f"OpenCV {cv2.__version__}" in printed
@@ -218,12 +211,16 @@ def test_commands(
     with (out / f"{command}_pairs.csv").open(newline="") as file:
         assert {row["photograph"] for row in csv.DictReader(file)} == {"a.png", "b.png"}
     assert cv2.imread(str(out / f"{command}.png")).std() > 10
+    page = (out / f"{command}.html").read_text(encoding="utf-8")
+    assert f"python -m benchmarks {command} {arguments[0]}" in page
+    assert (page.count("<svg"), page.count("<img")) == (3, 3)
 
 
 def test_default_steps() -> None:
-    assert (parse("rotation").step, parse("rotation").to) == (15, 360)
-    assert (parse("tilt").step, parse("tilt").to) == (15, 75)
-    assert (parse("scale").step, parse("scale").to) == (0.5, 4)
+    defaults = {"rotation": (15, 360), "tilt": (15, 75), "scale": (0.5, 4)}
+    for command, expected in defaults.items():
+        options = parse([command])
+        assert (options.step, options.to) == expected
 
 
 @pytest.mark.parametrize(

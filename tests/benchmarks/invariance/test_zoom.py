@@ -1,6 +1,5 @@
 """Close-ups: their homographies and detail, the shares, the command."""
 
-import argparse
 import csv
 import json
 import math
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.common.tables import format_tables
 from benchmarks.invariance import zoom, zoom_command
 from benchmarks.invariance.steps import Protocol
 from benchmarks.invariance.views import zoom_in
@@ -128,7 +128,7 @@ def test_summary_by_hand() -> None:
 
 def test_tables() -> None:
     summaries = [ZoomSummary("m", z, d, z / 4) for z in ZOOMS for d in ROTATIONS]
-    means, full = zoom_command.format_summaries(summaries).split("\n\n")
+    means, full = format_tables(zoom_command.tabulate(summaries)).split("\n\n")
     assert means.splitlines()[2].split() == (
         ["m", "0.560", "0.25", "0.35", "0.50", "0.70", "1.00", *["0.56"] * 6]
     )
@@ -144,15 +144,12 @@ def test_tables() -> None:
 def test_command(large: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), large)
     out = tmp_path / "out"
-    parser = argparse.ArgumentParser()
-    zoom_command.add_command(parser.add_subparsers())
-    options = parser.parse_args(
+    main(
         [
             *("zoom-rotation", "--data", str(tmp_path), "--methods", "ORB", "--points", "100"),
             *("--workers", "1", "--out", str(out)),
         ]
     )
-    options.run(options)
     assert capsys.readouterr().out.startswith(f"1 pictures of {tmp_path}\npoints 100; ")
     with (out / "zoom-rotation.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -160,6 +157,9 @@ def test_command(large: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixtur
     report = json.loads((out / "zoom-rotation.json").read_text())
     assert report["summary"]["ORB"] == pytest.approx(np.mean([float(r["share"]) for r in rows]))
     assert cv2.imread(str(out / "zoom-rotation.png")).std() > 10
+    page = (out / "zoom-rotation.html").read_text(encoding="utf-8")
+    assert page.count('class="shaded"') == len(rows)
+    assert (page.count("<svg"), page.count("<img")) == (2, 3)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,10 @@ import pytest
 import torch
 
 import cv2_superpoint
+from benchmarks import __main__ as cli
 from benchmarks.common import detectors
 from benchmarks.common.detectors import DetectionOnly
+from benchmarks.common.tables import format_tables
 from benchmarks.speed import cases, roofline, timing
 from benchmarks.speed import command as speed
 from benchmarks.speed import report as speed_report
@@ -48,9 +50,7 @@ def images() -> list[np.ndarray]:
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    speed.add_command(parser.add_subparsers(required=True))
-    return parser.parse_args(["speed", *arguments])
+    return cli.parse(["speed", *arguments])
 
 
 def test_default_grid(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +291,7 @@ def test_report_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [r["weights"] for r in rows] == [None, None, "random", "shipped"]
     assert [r["ms_network_bound"] for r in rows] == [None, None, 2, 2]
 
-    times, stages = speed_report.format_results(rows).split("\n\n")
+    times, stages = format_tables(speed_report.tabulate(rows)).split("\n\n")
     assert [line.split()[-9:] for line in times.splitlines()[2:]] == [
         ["2.0", "1.5..2.5", "1.00", "0.25", "1.0", "0.5", "3.5", "1.00", "0.37"],
         ["8.0", "8.0..8.0", "4.00", "1.00", "1.0", "0.5", "9.5", "2.71", "1.00"],
@@ -334,6 +334,8 @@ def test_command(
     assert [len(r["times"]) for r in report["rounds"]] == [2, 2]
     ratio = report["rows"][1]["ms"] / report["rows"][0]["ms"]
     assert math.isclose(report["rows"][1]["times_ORB"], ratio)
+    page = (tmp_path / "out" / "speed.html").read_text(encoding="utf-8")
+    assert f"{report['rows'][1]['ms_frame']:.1f}</td>" in page
 
 
 @pytest.mark.parametrize("arguments", [["--methods", "orbb"], ["--data", "no/such/folder"]])
@@ -351,7 +353,7 @@ def test_pytest_benchmark_command() -> None:
     command = [sys.executable, "-m", "pytest", "benchmarks", "--benchmark-only", "-k", "ORB"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "test_detect_and_compute[ORB 320x240" in done.stdout
+    assert "test_classical[ORB 320x240" in done.stdout
     assert "2 passed" in done.stdout
 
 

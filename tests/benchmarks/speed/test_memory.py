@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks import __main__ as cli
 from benchmarks.speed import memory, memory_command
 from benchmarks.speed.cases import Case
 from benchmarks.speed.memory import Footprint, measure_memory
@@ -42,9 +43,7 @@ def test_process_that_fails() -> None:
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    memory_command.add_command(parser.add_subparsers(required=True))
-    return parser.parse_args(["memory", *arguments])
+    return cli.parse(["memory", *arguments])
 
 
 def test_command(
@@ -71,6 +70,7 @@ def test_command(
     ]
     with (tmp_path / "memory.csv").open(newline="") as file:
         assert [row["mib"] for row in csv.DictReader(file)] == ["50.0", "50.0", "", ""]
+    assert "3.0" in (tmp_path / "memory.html").read_text(encoding="utf-8")
 
 
 def test_sizes_go_from_a_third_of_a_megapixel_to_fifty() -> None:

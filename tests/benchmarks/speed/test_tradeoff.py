@@ -17,12 +17,13 @@ def row(method: str, threads: int, milliseconds: float | None, **other: object) 
 
 REPORTS = {
     "speed": {
+        "machine": {"CPU": "one"},
         "rows": [
             *(row("ORB", 1, 9.0), row("SIFT", 1, 90.0), row("SuperPoint", 1, 50.0)),
             *(row("SuperPoint", 1, 70.0, precision="float32"), row("FAST", 1, None)),
             *(row("ORB", 2, 8.0), row("SuperPoint", 2, 30.0)),
             row("ORB", 1, 99.0, size="1280x960"),
-        ]
+        ],
     },
     "hpatches": {
         "summary": {
@@ -76,6 +77,9 @@ def test_command(
     assert both.std() > 10
     main(["accuracy-over-time", str(files["speed"]), str(files["hpatches"]), "--out", str(out)])
     assert cv2.imread(str(out)).shape[1] == both.shape[1] / 2  # a panel instead of two
+    page = tmp_path / "page.html"
+    main(["accuracy-over-time", *map(str, files.values()), "--out", str(page)])
+    assert "0.700</td>" in page.read_text(encoding="utf-8")
 
 
 def test_reports_of_other_commands(files: dict[str, Path], tmp_path: Path) -> None:
