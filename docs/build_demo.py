@@ -21,6 +21,9 @@ from cv2_superpoint.apps.cli import main as cv2_superpoint
 
 PAGE = Path(__file__).parent / "demo"
 
+VIEW = np.float32([[0.66, 0.27, 50], [-0.25, 0.68, 125], [2e-4, 1e-4, 1]])
+"""The homography from one picture of the coffee to the other."""
+
 RUNTIME = (
     "ort.wasm.min.mjs",
     "ort-wasm-simd-threaded.mjs",
@@ -69,8 +72,7 @@ def _copy_runtime(page: Path, folder: Path) -> None:
 def _examples() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return pairs of RGB images: a plane from two sides, and a stereo pair."""
     coffee = data.coffee()
-    view = np.float32([[0.74, 0.3, 40], [-0.27, 0.78, 130], [2e-4, 1e-4, 1]])
-    moved = cv2.warpPerspective(coffee, view, (600, 400), borderValue=(40, 44, 48))
+    moved = cv2.warpPerspective(coffee, VIEW, (600, 400), borderValue=(40, 44, 48))
     left, right, _ = data.stereo_motorcycle()
     return {"coffee": (coffee, moved), "motorcycle": (left, right)}
 

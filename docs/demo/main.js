@@ -10,6 +10,7 @@ import { readFile, readUrl, toCanvas, toPixels } from "./pictures.js";
 const ENOUGH = 12; // matches on one plane, to believe that it is one
 const SIDE_ON_CPU = 320; // of camera frames, in pixels
 const $ = (id) => document.getElementById(id);
+const setBusy = (busy) => document.querySelector("main").setAttribute("aria-busy", busy);
 
 const backend = new URLSearchParams(location.search).get("backend");
 const canvas = document.querySelector("#stage canvas");
@@ -23,13 +24,13 @@ let latest = 0; // number of the newest request; older ones stop
 /** Run a task that the visitor asked for; a newer one makes it stop at the next `await`. */
 async function perform(task) {
   const mine = ++latest;
-  document.querySelector("main").setAttribute("aria-busy", "true");
+  setBusy(true);
   try {
     await task(() => mine === latest);
   } catch (error) {
     say(error.message, true);
   }
-  if (mine === latest) document.querySelector("main").setAttribute("aria-busy", "false");
+  if (mine === latest) setBusy(false);
 }
 
 function say(text, wrong = false) {
@@ -73,6 +74,7 @@ function settings(nlevels) {
 }
 
 async function showExample(name) {
+  setBusy(true);
   closeCamera();
   $("plane").checked = name !== "motorcycle"; // that scene is no plane
   const files = ["a", "b"].map((side) => readUrl(new URL(`assets/${name}-${side}.jpg`, import.meta.url)));
@@ -89,14 +91,18 @@ function press(name) {
 
 async function take(side, file) {
   if (!file) return;
+  setBusy(true);
+  let picture;
   try {
-    const picture = await readFile(file);
-    if (side === 1) closeCamera();
-    press(null);
-    await show(side, picture);
+    picture = await readFile(file);
   } catch (error) {
     say(error.message, true);
+    setBusy(false);
+    return;
   }
+  if (side === 1) closeCamera();
+  press(null);
+  await show(side, picture);
 }
 
 // Camera -------------------------------------------------------------------------------------------
@@ -108,10 +114,12 @@ async function toggleCamera() {
     return;
   }
   say("Waiting for the camera…");
+  setBusy(true);
   try {
     camera = await openCamera();
   } catch (error) {
     say(error.message, true);
+    setBusy(false);
     return;
   }
   press(null);
@@ -134,6 +142,7 @@ function setCamera(on) {
 
 /** Match one frame after another with picture A, until something else is asked for. */
 async function follow(current) {
+  say("Live. Hold something flat before the camera, keep a frame of it as A, then move it.");
   let before = performance.now();
   let interval = null;
   while (camera && current()) {
@@ -147,7 +156,7 @@ async function follow(current) {
     before = now;
     $("rate").textContent = (1000 / interval).toFixed(1);
     await match(current);
-    document.querySelector("main").setAttribute("aria-busy", "false");
+    setBusy(false);
     await new Promise(requestAnimationFrame);
   }
 }
@@ -179,12 +188,9 @@ function redraw() {
   const summary = `${kept.length} matches between pictures of ${sizes} pixels.`;
   canvas.setAttribute("aria-label", summary);
   if (!camera) say(summary);
-  else if ($("status").textContent !== LIVE) say(LIVE);
   // For visitors who open the console.
   window.superpoint = { features: [...features], matches: kept, homography: plane?.matrix ?? null };
 }
-
-const LIVE = "Live. Hold something flat before the camera, keep a frame of it as A, then move it.";
 
 function milliseconds(value) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
@@ -246,6 +252,7 @@ async function start() {
     $("backend").hidden = false;
   } catch (error) {
     say(`The network does not start here: ${error.message}`, true);
+    setBusy(false);
     return;
   }
   listen();
