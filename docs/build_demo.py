@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 from skimage import data
 
 from cv2_superpoint.apps.cli import main as cv2_superpoint
@@ -49,6 +50,7 @@ def build(page: Path) -> None:
     (assets / "ort").mkdir(parents=True)
     _copy_runtime(page, assets / "ort")
     cv2_superpoint(["export", "-o", str(assets / "superpoint-lite.onnx"), "--for", "web"])
+    onnx.save_model(_products(), assets / "products.onnx")
     for name, pair in _examples().items():
         for side, image in zip("ab", pair, strict=True):
             _, content = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
@@ -67,6 +69,17 @@ def _copy_runtime(page: Path, folder: Path) -> None:
         package = Path(scratch, "node_modules", "onnxruntime-web")
         for name in RUNTIME:
             shutil.copy(package / "dist" / name, folder)
+
+
+def _products() -> onnx.ModelProto:
+    """Return a model of all products of two sets of descriptors: ``a @ b.T``."""
+    real = onnx.TensorProto.FLOAT
+    inputs = [onnx.helper.make_tensor_value_info(name, real, (None, None)) for name in "ab"]
+    output = onnx.helper.make_tensor_value_info("products", real, (None, None))
+    node = onnx.helper.make_node("Gemm", ["a", "b"], ["products"], transB=1)
+    graph = onnx.helper.make_graph([node], "products", inputs, [output])
+    opset = onnx.helper.make_opsetid("", 17)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
 
 
 def _examples() -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -136,7 +136,7 @@ function closeCamera() {
 
 function setCamera(on) {
   $("camera").setAttribute("aria-pressed", on);
-  $("camera").textContent = on ? "Stop the camera" : "Camera as B";
+  $("camera").textContent = on ? "Stop the camera" : "Camera";
   $("keep").hidden = $("rate-box").hidden = !on;
 }
 
@@ -192,6 +192,16 @@ function redraw() {
   window.superpoint = { features: [...features], matches: kept, homography: plane?.matrix ?? null };
 }
 
+/** Say what runs the network, and offer the other if there is one. */
+function showBackend(name) {
+  const link = $("backend");
+  link.textContent = name;
+  link.hidden = false;
+  if (!onGpu && backend !== "wasm") return;
+  link.href = onGpu ? "?backend=wasm" : "?";
+  link.title = onGpu ? "Use WebAssembly instead" : "Use WebGPU where there is one";
+}
+
 function milliseconds(value) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
@@ -200,7 +210,7 @@ function writeSettings() {
   for (const output of controls.querySelectorAll("output")) {
     output.value = $(output.htmlFor.value).value;
   }
-  $("python").textContent = `${$("nfeatures").value}, nlevels=${$("nlevels").value}`;
+  $("python").textContent = `${$("nfeatures").value}, nlevels=${$("nlevels").value}, precision="float32"`;
 }
 
 // Events -------------------------------------------------------------------------------------------
@@ -248,8 +258,7 @@ async function start() {
   try {
     const name = await engine.load();
     onGpu = name === "WebGPU";
-    $("backend").textContent = name;
-    $("backend").hidden = false;
+    showBackend(name);
   } catch (error) {
     say(`The network does not start here: ${error.message}`, true);
     setBusy(false);

@@ -1,7 +1,9 @@
 // The network in ONNX Runtime: on the GPU by WebGPU where the browser can, else by WebAssembly.
 
 const RUNTIME = new URL("assets/ort/", import.meta.url).href;
-const MODEL = new URL("assets/superpoint-lite.onnx", import.meta.url).href;
+const MODELS = ["superpoint-lite", "products"].map(
+  (name) => new URL(`assets/${name}.onnx`, import.meta.url).href,
+);
 const MOST_THREADS = 4;
 
 /** Tell whether the browser has WebGPU on real hardware, and what ONNX Runtime needs to use it. */
@@ -15,7 +17,8 @@ export async function hasWebGpu() {
  * Load the network.
  *
  * @param {"webgpu" | "wasm" | null} wanted - where it runs; null: the faster one that works
- * @returns {Promise<{name: string, run: Function}>}
+ * @returns {Promise<{name: string, run: Function, multiply: Function}>} `run` returns the maps of an
+ *   image, and `multiply` the products of all descriptors of two pictures
  */
 export async function loadNetwork(wanted) {
   if (wanted !== "wasm" && (wanted === "webgpu" || (await hasWebGpu()))) {
@@ -30,22 +33,32 @@ export async function loadNetwork(wanted) {
 }
 
 async function load(provider, file) {
-  const [ort, model] = await Promise.all([import(RUNTIME + file), fetchBytes(MODEL)]);
+  const ort = await import(RUNTIME + file);
   const threads = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;
   ort.env.wasm.wasmPaths = RUNTIME;
   ort.env.wasm.numThreads = threads;
-  ort.env.logLevel = "error";
-  const session = await ort.InferenceSession.create(model, { executionProviders: [provider] });
+  const options = { executionProviders: [provider], logSeverityLevel: 3 }; // errors
+  const [network, products] = await Promise.all(
+    MODELS.map(async (url) => ort.InferenceSession.create(await fetchBytes(url), options)),
+  );
 
   async function run({ values, rows, columns }) {
     const image = new ort.Tensor("float32", values, [1, 1, rows, columns]);
-    const { heat, descriptors } = await session.run({ image });
+    const { heat, descriptors } = await network.run({ image });
     return { heat: heat.data, descriptors: descriptors.data, size: descriptors.dims[1] };
   }
 
+  async function multiply(...pictures) {
+    const [a, b] = pictures.map(
+      ({ descriptors, size }) =>
+        new ort.Tensor("float32", descriptors, [descriptors.length / size, size]),
+    );
+    return (await products.run({ a, b })).products.data;
+  }
+
   await run({ values: new Float32Array(64 * 64), rows: 64, columns: 64 }); // fails here, if at all
-  const name = provider === "webgpu" ? "WebGPU" : `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}`;
-  return { name, run };
+  const cores = threads > 1 ? `${threads} threads` : "1 thread";
+  return { name: provider === "webgpu" ? "WebGPU" : `WebAssembly, ${cores}`, run, multiply };
 }
 
 async function fetchBytes(url) {

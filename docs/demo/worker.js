@@ -10,8 +10,11 @@ const tasks = {
   load: async () => (await network).name,
   extract: async ({ image, settings }) => extract(await network, image, settings),
   match: async ({ a, b }) => {
+    const [rows, columns] = [a.score.length, b.score.length];
+    if (!rows || !columns) return { matches: [], milliseconds: 0 };
     const start = performance.now();
-    const matches = mutualMatches(a.descriptors, b.descriptors, a.size || b.size);
+    const products = await (await network).multiply(a, b);
+    const matches = mutualMatches(products, rows, columns);
     return { matches, milliseconds: performance.now() - start };
   },
 };

@@ -138,6 +138,14 @@ def features(page: webdriver.Chrome, side: int) -> tuple[np.ndarray, np.ndarray,
     return xy.reshape(-1, 2), score, rows.reshape(len(score), -1)
 
 
+def times(page: webdriver.Chrome, what: str) -> str:
+    parts = ("backend", "network", "decoding", "matching")
+    backend, *measured = (figure(page, part) for part in parts)
+    return f"{what}: network {{}}, points and descriptors {{}}, matching {{}}; {backend}".format(
+        *measured
+    )
+
+
 def corners(homography: np.ndarray) -> np.ndarray:
     """Return where a homography puts the corners of the picture of coffee."""
     height, width = COFFEE.shape[:2]
@@ -188,6 +196,8 @@ def test_points_are_those_of_python(page, tmp_path):
         likeness = (wanted.descriptors * descriptors[nearest]).sum(1)[found]
         assert np.quantile(likeness, 0.02) > 0.999
 
+    print(times(page, "5 levels, 600x400 and 637x430"))
+
 
 def test_matches_are_those_of_opencv(page):
     first, second = features(page, 0)[2], features(page, 1)[2]
@@ -210,6 +220,7 @@ def test_camera_is_matched_with_a_frame_of_its_own(page):
     WebDriverWait(page, 60).until(
         lambda p: figure(p, "inliers").isdigit() and int(figure(p, "inliers")) > 100
     )
+    print(times(page, "camera, 320x240"), figure(page, "rate"), "frames per second")
     found = np.reshape(ask(page, "superpoint.homography"), (3, 3))
     np.testing.assert_allclose(found / found[2, 2], np.diag([0.5, 0.5, 1]), atol=2)
     page.find_element(By.ID, "camera").click()
