@@ -4,31 +4,39 @@ import { project } from "./homography.js";
 
 const GAP = 8; // CSS pixels between the pictures
 const NARROW = 640; // CSS pixels below which they stand one above the other
+const TALL = 1.6; // sum of widths over heights of two pictures that fit side by side on a phone
+const SHORTEST = 320; // CSS pixels of height that the pictures may always take
 const AGREES = "#2fe6a8";
 const DIFFERS = "#ff9d47";
 const OUTLINE = "#ffffff";
 
-/** Return where two pictures go in a width of so many CSS pixels. */
-export function layout(a, b, width) {
-  if (width < NARROW) {
-    const heights = [a, b].map((picture) => (picture.height * width) / picture.width);
+/**
+ * Return where two pictures go, in CSS pixels: side by side, or one above the other on a phone,
+ * unless both are tall.
+ */
+export function layout(a, b, width, tallest) {
+  const shapes = [a, b].map((picture) => picture.width / picture.height);
+  if (width < NARROW && shapes[0] + shapes[1] > TALL) {
+    const [above, below] = shapes.map((shape) => width / shape);
     return {
+      stacked: true,
       width,
-      height: heights[0] + GAP + heights[1],
+      height: above + GAP + below,
       places: [
-        { x: 0, y: 0, width, height: heights[0] },
-        { x: 0, y: heights[0] + GAP, width, height: heights[1] },
+        { x: 0, y: 0, width, height: above },
+        { x: 0, y: above + GAP, width, height: below },
       ],
     };
   }
-  const shapes = [a, b].map((picture) => picture.width / picture.height);
-  const height = (width - GAP) / (shapes[0] + shapes[1]);
+  const height = Math.min(tallest, (width - GAP) / (shapes[0] + shapes[1]));
+  const [left, right] = shapes.map((shape) => shape * height);
   return {
-    width,
+    stacked: false,
+    width: left + GAP + right,
     height,
     places: [
-      { x: 0, y: 0, width: shapes[0] * height, height },
-      { x: shapes[0] * height + GAP, y: 0, width: shapes[1] * height, height },
+      { x: 0, y: 0, width: left, height },
+      { x: left + GAP, y: 0, width: right, height },
     ],
   };
 }
@@ -41,11 +49,14 @@ export function layout(a, b, width) {
  *   showPoints: boolean}} scene - `plane` from `findHomography`, its inliers in the order of `matches`
  */
 export function draw(canvas, { pictures, features, matches, plane, showPoints }) {
-  const { width, height, places } = layout(...pictures, canvas.parentElement.clientWidth);
+  const stage = canvas.parentElement;
+  const tallest = Math.max(SHORTEST, 0.85 * innerHeight);
+  const { stacked, width, height, places } = layout(...pictures, stage.clientWidth, tallest);
+  stage.classList.toggle("stacked", stacked);
   const density = Math.min(devicePixelRatio || 1, 2);
   canvas.width = Math.round(width * density);
   canvas.height = Math.round(height * density);
-  canvas.style.aspectRatio = `${canvas.width} / ${canvas.height}`;
+  canvas.style.width = `${width}px`;
   const context = canvas.getContext("2d");
   context.scale(density, density);
   context.imageSmoothingQuality = "high";

@@ -1,7 +1,7 @@
 // The homography that most matches agree with, by RANSAC.
 
 const CONFIDENCE = 0.999;
-const MOST_ROUNDS = 2000;
+const MOST_ROUNDS = 1000;
 
 /**
  * Fit a homography to pairs of points of which many may be wrong.

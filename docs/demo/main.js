@@ -115,12 +115,15 @@ async function toggleCamera() {
   }
   say("Waiting for the camera…");
   setBusy(true);
+  $("camera").disabled = true; // lest it be opened twice
   try {
     camera = await openCamera();
   } catch (error) {
     say(error.message, true);
     setBusy(false);
     return;
+  } finally {
+    $("camera").disabled = false;
   }
   press(null);
   setCamera(true);
