@@ -38,9 +38,9 @@ async function load(provider, file) {
   ort.env.wasm.wasmPaths = RUNTIME;
   ort.env.wasm.numThreads = threads;
   const options = { executionProviders: [provider], logSeverityLevel: 3 }; // errors
-  const [network, products] = await Promise.all(
-    MODELS.map(async (url) => ort.InferenceSession.create(await fetchBytes(url), options)),
-  );
+  const files = await Promise.all(MODELS.map(fetchBytes));
+  const network = await ort.InferenceSession.create(files[0], options); // WebGPU allows no two at once
+  const products = await ort.InferenceSession.create(files[1], options);
 
   async function run({ values, rows, columns }) {
     const image = new ort.Tensor("float32", values, [1, 1, rows, columns]);

@@ -40,12 +40,14 @@ pytestmark = [
 FLAGS = (
     "--headless",
     "--no-sandbox",
-    "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--enable-unsafe-webgpu",  # computed by the CPU
+    "--enable-features=Vulkan",
+    "--use-webgpu-adapter=swiftshader",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
@@ -60,10 +62,12 @@ def site(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("site")
     page = folder / "demo"
     shutil.copytree(build_demo.PAGE, page, ignore=shutil.ignore_patterns("assets"))
-    try:
-        build_demo.build(page)
-    except subprocess.CalledProcessError:
-        pytest.skip("npm cannot install ONNX Runtime: is there a network?")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("npm_config_fetch_retries", "0")
+        try:
+            build_demo.build(page)
+        except subprocess.CalledProcessError:
+            pytest.skip("npm cannot install ONNX Runtime: is there a network?")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
@@ -90,6 +94,7 @@ def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
     options.add_argument("--window-size=1280,1000")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_script_timeout(120)
     yield driver
     driver.quit()
 
@@ -226,6 +231,42 @@ def test_camera_is_matched_with_a_frame_of_its_own(page):
     page.find_element(By.ID, "camera").click()
     wait(page)
     assert "matches between" in figure(page, "status")
+
+
+def test_webgpu_finds_the_same(page):
+    """On a small picture: without a GPU, Chromium emulates one."""
+    grey = cv2.cvtColor(COFFEE[200:264, 260:356], cv2.COLOR_RGB2GRAY)
+    found = page.execute_async_script(
+        """const [pixels, width, height, done] = arguments;
+        const run = async () => {
+            if (!("Suspending" in WebAssembly)) return null;
+            if (!(await navigator.gpu?.requestAdapter())) return null;
+            const { loadNetwork } = await import("./network.js");
+            const { extract } = await import("./features.js");
+            const data = new Uint8ClampedArray(pixels.flatMap((grey) => [grey, grey, grey, 255]));
+            const network = await loadNetwork("webgpu");
+            const settings = { nfeatures: 100, nlevels: 1 };
+            const found = await extract(network, { width, height, data }, settings);
+            const products = await network.multiply(found, found);
+            return [network.name, Array.from(found.xy), Array.from(products)];
+        };
+        run().then(done, (error) => done(error.message));""",
+        grey.ravel().tolist(),
+        *grey.shape[::-1],
+    )
+    if found is None:
+        pytest.skip("this browser has no WebGPU")
+    name, xy, products = found
+    assert name == "WebGPU"
+    wanted = SuperPoint_create(100, nlevels=1, precision="float32", device="cpu").extract(grey)
+    apart = np.abs(wanted.xy[:, None] - np.reshape(xy, (-1, 2))).max(2)
+    assert len(xy) == 2 * len(wanted) > 20
+    assert (apart.min(1) < 0.5).mean() >= 0.98
+    np.testing.assert_allclose(
+        np.reshape(products, apart.shape)[apart.argmin(1)][:, apart.argmin(1)],
+        wanted.descriptors @ wanted.descriptors.T,
+        atol=0.01,
+    )
 
 
 def test_file_that_is_no_picture_is_named(page, tmp_path):
