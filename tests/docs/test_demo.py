@@ -115,9 +115,9 @@ def write_film(path: Path, rgb: np.ndarray) -> None:
 
 
 def wait(page: webdriver.Chrome) -> None:
-    WebDriverWait(page, 120, 0.1).until(
-        lambda p: p.find_element(By.TAG_NAME, "main").get_attribute("aria-busy") == "false"
-    )
+    # One script, since the page may reload between two.
+    busy = "document.querySelector('main')?.getAttribute('aria-busy')"
+    WebDriverWait(page, 120, 0.1).until(lambda p: ask(p, busy) == "false")
 
 
 def figure(page: webdriver.Chrome, name: str) -> str:
