@@ -32,7 +32,7 @@ from .drawing import caption, draw_keypoints, draw_matches, draw_tracks, grid
 from .example import disparity_inliers, stereo_pair
 from .images import read_image, write_image
 from .matching import homography_inliers, match_pair
-from .onnx_export import TARGETS, onnx_bytes
+from .onnx_export import DENSE, TARGETS, onnx_bytes
 from .tracking import track_keypoints
 
 Image = npt.NDArray[np.uint8]
@@ -106,16 +106,16 @@ def _parser() -> argparse.ArgumentParser:
         dest="target",
         choices=TARGETS,
         required=True,
-        help="cv2.ALIKED_create, cv2.DISK_create, any runtime, or maps for OpenCV 4",
+        help="cv2.ALIKED_create, cv2.DISK_create, any runtime, OpenCV 4, or a web page",
     )
     export.add_argument(
         "--size",
         type=_size,
         metavar="WxH",
-        help="of the network's input; by default OpenCV's, for onnx any, for maps 640x480",
+        help="of the network's input; by default OpenCV's, for onnx and web any, for maps 640x480",
     )
     export.add_argument(
-        "--nlevels", type=int, help="levels of the image pyramid; default: 5, for maps 1"
+        "--nlevels", type=int, help="levels of the image pyramid; default: 5, for maps and web 1"
     )
     export.add_argument(
         "--int8", action="store_true", help="round to 8-bit integers; with --for onnx"
@@ -302,12 +302,12 @@ def _track(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     target, nlevels = options.target, options.nlevels
     if nlevels is None:
-        nlevels = 1 if target == "maps" else DetectionSettings.nlevels
+        nlevels = 1 if target in DENSE else DetectionSettings.nlevels
     if options.nfeatures < 1 or nlevels < 1:
         _fail("export needs a number of keypoints and of levels: --nfeatures and --nlevels from 1")
-    if target == "maps" and nlevels > 1:
+    if target in DENSE and nlevels > 1:
         _fail("maps are of one level")
-    unit = {"disk": 16, "maps": 8}.get(target, 1)
+    unit = {"disk": 16, "maps": 8, "web": 8}.get(target, 1)
     if options.size and any(side % unit for side in options.size):
         _fail(f"sizes for {target} are multiples of {unit}")
     if find_spec("onnx") is None:

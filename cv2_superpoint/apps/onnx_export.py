@@ -24,8 +24,11 @@ _SIZES = {
     "disk": (1024, 1024),
     "onnx": None,
     "maps": (480, 640),
+    "web": None,
 }
 TARGETS = tuple(_SIZES)
+DENSE = ("maps", "web")
+"""Those of one level whose outputs are maps, not points."""
 
 Outputs = tuple[Tensor, Tensor, Tensor]
 """Keypoints, descriptors and scores."""
@@ -53,12 +56,14 @@ def onnx_bytes(
     disk      (1, N, 2) int64 pixels          (1, N, D)             (1, N)
     onnx      (B, N, 2) pixels                (B, N, D)             (B, N)
     maps      none, but ``heat``              (1, D, H/8, W/8)      (1, 1, H, W)
+    web       none, but ``heat``              (1, D, H/8, W/8)      none
     ========  ==============================  ====================  ==============
 
-    Descriptors have unit L2 norm but in ``maps``. Where there are fewer than N points, ``disk`` has
-    a score of -1, and ``onnx`` one of 0. ``maps`` is for OpenCV 4, which cannot run the rest of the
-    graph: grey images, one level, sizes in multiples of 8, any number of points; ``scores`` are 0
-    but at points, in whole pixels, and ``heat`` (1, 1, H, W) is what to refine them by.
+    Descriptors have unit L2 norm but in ``maps`` and ``web``. Where there are fewer than N points,
+    ``disk`` has a score of -1, and ``onnx`` one of 0. ``maps`` is for OpenCV 4, which cannot run
+    the rest of the graph: grey images, one level, sizes in multiples of 8, any number of points;
+    ``scores`` are 0 but at points, in whole pixels, and ``heat`` (1, 1, H, W) is what to refine
+    them by. ``web`` is the same without ``scores``, for code that finds the points itself.
 
     Parameters
     ----------
@@ -70,7 +75,7 @@ def onnx_bytes(
         One of :data:`TARGETS`.
     size
         ``(height, width)`` of the input, with B = 1; None: the target's default, which for ``onnx``
-        is any, and any B.
+        is any, and any B, and for ``web`` any in multiples of 8.
 
     Raises
     ------
@@ -81,13 +86,17 @@ def onnx_bytes(
     outputs = ["keypoints", "descriptors", "scores"]
     axes: dict[str, dict[int, str]] = {}
     channels, module = 3, _MODULES[target](ExtractionGraph(network, settings, size)).eval()
-    if target == "maps":
+    if target in DENSE:
         channels, outputs[0] = 1, "heat"
     else:
         axes[_INPUT] = {1: "channels"}
+    if target == "web":
+        outputs.remove("scores")
     if target == "onnx" and size is None:
         axes[_INPUT] |= {0: "batch", 2: "height", 3: "width"}
         axes |= {name: {0: "batch"} for name in outputs}
+    if target == "web" and size is None:
+        axes |= {name: {2: "height", 3: "width"} for name in (_INPUT, *outputs)}
     if target == "aliked":
         axes |= {name: {0: "points"} for name in outputs}
     stream = io.BytesIO()
@@ -173,20 +182,25 @@ class _Disk(_Onnx):
         return (xy + 0.5).floor().long(), descriptors, score - (score == 0).float()
 
 
-class _Maps(nn.Module):
+class _Web(nn.Module):
     """From grey images to maps of the size of the image, and of cells."""
 
     def __init__(self, graph: ExtractionGraph) -> None:
         super().__init__()
         self.graph = graph
 
-    def forward(self, image: Tensor) -> Outputs:
-        """Return heat, descriptors and scores; see :func:`onnx_bytes`."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return heat and descriptors; see :func:`onnx_bytes`."""
         network = self.graph.network
         features = network.encode(image)
-        heat = heat_map(network.detect(features))
-        score = strongest(point_scores(heat), self.graph.settings)
-        return heat[:, None], network.describe(features), score
+        return heat_map(network.detect(features))[:, None], network.describe(features)
 
 
-_MODULES = {"aliked": _Aliked, "disk": _Disk, "onnx": _Onnx, "maps": _Maps}
+class _Maps(_Web):
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Return heat, descriptors and scores; see :func:`onnx_bytes`."""
+        heat, descriptors = super().forward(image)
+        return heat, descriptors, strongest(point_scores(heat[:, 0]), self.graph.settings)
+
+
+_MODULES = {"aliked": _Aliked, "disk": _Disk, "onnx": _Onnx, "maps": _Maps, "web": _Web}

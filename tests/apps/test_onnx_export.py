@@ -16,7 +16,8 @@ from cv2_superpoint.apps import cli
 from cv2_superpoint.apps.cli import main
 from cv2_superpoint.apps.onnx_export import TARGETS
 from cv2_superpoint.features import Features
-from cv2_superpoint.model.decode import refine_subpixel, sample_descriptors
+from cv2_superpoint.model.decode import heat_map, refine_subpixel, sample_descriptors
+from cv2_superpoint.model.weights import load_shipped
 from cv2_superpoint.runners.int8 import can_multiply_int8
 
 onnx = pytest.importorskip("onnx")
@@ -246,6 +247,19 @@ def test_onnx_of_one_size(run):
     assert_same(xy, score, descriptors, wanted(GREY))
 
 
+@pytest.mark.parametrize("size", [(HEIGHT, WIDTH), (40, 104)])
+def test_web_is_the_network_at_any_size(export, size):
+    runtime = pytest.importorskip("onnxruntime")
+    pixels = np.ascontiguousarray(GREY[: size[0], : size[1]])[None, None].astype(np.float32) / 255
+    heat, descriptors = runtime.InferenceSession(export("web")).run(
+        ["heat", "descriptors"], {"image": pixels}
+    )
+    with torch.inference_mode():
+        logits, maps = load_shipped("superpoint-lite").network(torch.from_numpy(pixels))
+    np.testing.assert_allclose(heat[0], heat_map(logits), atol=1e-4)
+    np.testing.assert_allclose(descriptors, maps, atol=1e-3)
+
+
 @pytest.mark.skipif(not can_multiply_int8(), reason="ONNX Runtime's int8 saturates on this CPU")
 def test_int8(run):
     batch = GREY[None, None].astype(np.float32) / 255
@@ -283,6 +297,7 @@ def test_files_are_valid(export, target):
         (["--for", "disk", "--size", "100x160"], "multiples of 16"),
         (["--for", "maps", "--size", "100x160"], "multiples of 8"),
         (["--for", "maps", "--nlevels", "2"], "one level"),
+        (["--for", "web", "--size", "100x160"], "multiples of 8"),
         (["--for", "aliked", "--int8"], "--int8 is for --for onnx"),
         (["--weights", "no_such_file"], "no such file"),
         (["--model", "superpoint-paper"], "no weights"),
