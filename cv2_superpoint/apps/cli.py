@@ -1,11 +1,10 @@
-"""The command ``cv2-superpoint``: match, detect, track, export, info."""
+"""The command ``cv2-superpoint``: match, detect, track, export, doctor."""
 
 from __future__ import annotations
 
 import argparse
 import io
 import os
-import platform
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +16,15 @@ from typing import Any, NoReturn
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from .. import __version__
 from ..files import write_atomically
 from ..model.network import ARCHITECTURES
-from ..model.weights import load_shipped, shipped_models
 from ..opencv.feature2d import SuperPoint
 from ..opencv.source import Source
-from ..runners.choose import PRECISIONS, pick_device
+from ..runners.choose import PRECISIONS
 from ..runners.simulated_int8 import simulate_int8
 from ..settings import DetectionSettings
+from .doctor import broken, examine, report
 from .drawing import caption, draw_keypoints, draw_matches, draw_tracks, grid
 from .example import disparity_inliers, stereo_pair
 from .images import read_image, write_image
@@ -122,8 +119,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
 
-    info = commands.add_parser("info", help="show versions, device, weights and their accuracy")
-    info.set_defaults(run=_info)
+    doctor = commands.add_parser(
+        "doctor", help="show what is installed, what it takes for a frame, and what to change"
+    )
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -337,18 +336,11 @@ def _export(options: argparse.Namespace) -> None:
     print(f"wrote {options.output}")
 
 
-def _info(_: argparse.Namespace) -> None:
-    print(f"cv2-superpoint {__version__}, Python {platform.python_version()}")
-    print(f"OpenCV {cv2.__version__}, PyTorch {torch.__version__}, numpy {np.__version__}")
-    print(f"device {pick_device(None)}, {torch.get_num_threads()} CPU threads")
-    for name in shipped_models():
-        checkpoint = load_shipped(name)
-        count = sum(p.numel() for p in checkpoint.network.parameters())
-        print(f"{name}: {count / 1e6:.2f} M parameters")
-        measured = checkpoint.metadata.get("metrics", {}).get("methods", {})
-        for method, values in measured.items():
-            figures = ", ".join(f"{metric} {value:.3f}" for metric, value in values.items())
-            print(f"  {method}: {figures}")
+def _doctor(_: argparse.Namespace) -> None:
+    facts = examine()
+    print(report(facts))
+    if broken(facts):
+        raise SystemExit(1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

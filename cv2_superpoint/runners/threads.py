@@ -48,10 +48,10 @@ def choose_threads(wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     most = torch.get_num_threads()
-    return max(1, min(most, _idle_cores())) if most > 1 else 1
+    return max(1, min(most, idle_cores())) if most > 1 else 1
 
 
-def _idle_cores() -> int:
+def idle_cores() -> int:
     """Return how many cores no other process is using now; 1 if the system does not tell."""
     try:
         with open("/proc/loadavg") as file:

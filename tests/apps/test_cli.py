@@ -196,13 +196,6 @@ def test_a_truncated_jpeg_is_told(photograph, tmp_path, capsys):
     assert not capsys.readouterr().err
 
 
-def test_info_names_versions_and_weights(capsys):
-    main(["info"])
-    text = capsys.readouterr().out
-    assert cv2.__version__ in text
-    assert "superpoint-lite" in text
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
