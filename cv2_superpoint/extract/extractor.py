@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..model.decode import heat_map, sample
 from ..model.network import SuperPointNet
 from ..model.suppression import find_points
 from ..runners.maps import Maps, Runner
-from ..runners.threads import Spread, threads
+from ..runners.threads import Team, threads
 from ..settings import BINARY, DetectionSettings
 from .merge import Found, merge, weakest_wanted
 from .on_device import ROUNDS, find_candidates, fit_memory, is_complete, pack, to_host, unpack
@@ -109,10 +110,10 @@ class Extractor:
         def work(batch: list[int], core: int) -> None:
             pixels = self._to_device(np.stack([images[i] for i in batch]))[:, None]
             allowed = self._masks_to_device([masks[i] for i in batch], pixels)
-            found = extract(spread, pixels, allowed, settings, describe, core)
+            found = extract(team, pixels, allowed, settings, describe, core)
             results.update(zip(batch, found, strict=True))
 
-        with threads(self.thread_count) as spread:
+        with threads(self.thread_count) as team:
             for batch in self._batches(images):
                 fit_memory(work, batch)
             found = [results[i] for i in range(len(images))]
@@ -122,7 +123,7 @@ class Extractor:
 
     def _extract_one_by_one(
         self,
-        spread: Spread,
+        team: Team,
         pixels: Tensor,
         masks: Tensor | None,
         settings: DetectionSettings,
@@ -130,17 +131,24 @@ class Extractor:
         core: int,
     ) -> list[Features]:
         """Extract from a batch, looking at intermediate results to save work."""
-        found: list[list[Found]] = [[] for _ in pixels]
-        for region, cells in _regions(pixels, settings, core):
-            maps = spread(self.runner, cells, True, describe)
-            for place, parts in enumerate(found):
-                least = weakest_wanted(parts, settings)
-                parts.append(self._find(maps, place, region, masks, settings, least))
-        return [merge(parts, settings) for parts in found]
+        levels_of: list[list[list[Found]]] = [[[] for _ in range(settings.nlevels)] for _ in pixels]
+
+        @torch.inference_mode()
+        def extract(team: Team, level: int) -> None:
+            for region, cells in _regions(pixels, settings, core, (level,)):
+                maps = team.spread(self.runner, cells, True, describe)
+                for place, found in enumerate(levels_of):
+                    # Only regions that come first, done or not: theirs come first among equals.
+                    least = weakest_wanted(list(chain(*found[: level + 1])), settings)
+                    found[level].append(self._find(maps, place, region, masks, settings, least))
+
+        team.share(extract, range(settings.nlevels))
+        project = partial(self._project, settings=settings)
+        return [merge(list(chain(*found)), settings, project) for found in levels_of]
 
     def _extract_at_once(
         self,
-        spread: Spread,
+        team: Team,
         pixels: Tensor,
         masks: Tensor | None,
         settings: DetectionSettings,
@@ -152,11 +160,11 @@ class Extractor:
         while True:
             parts = [
                 find_candidates(
-                    spread(self.runner, cells, True, describe),
+                    team.spread(self.runner, cells, True, describe),
                     region,
                     masks,
                     settings,
-                    partial(self._project, settings=settings),
+                    partial(self._descriptors_at, settings=settings),
                     rounds,
                 )
                 for region, cells in _regions(pixels, settings, core)
@@ -208,19 +216,19 @@ class Extractor:
             wanted = np.unique(np.concatenate([level_of[i] for i in batch]))
             described = []
             for region, cells in _regions(pixels, settings, core, wanted):
-                features = spread(self.runner, cells, False, True).features
+                features = team.spread(self.runner, cells, False, True).features
                 assert features is not None
                 for place, i in enumerate(batch):
                     points = region.from_image(torch.from_numpy(xy[i]))
                     inside = region.in_core(points).numpy()
                     chosen = np.flatnonzero(inside & (level_of[i] == region.level))
                     points = self._to_device(points[chosen].numpy())
-                    rows = self._project(features, place, points, settings)
+                    rows = self._descriptors_at(features, place, points, settings)
                     described.append((i, chosen, rows))
             for i, chosen, rows in described:
                 results[i][chosen] = rows.cpu().numpy()
 
-        with threads(self.thread_count) as spread:
+        with threads(self.thread_count) as team:
             for batch in self._batches(images):
                 fit_memory(work, batch)
         return [self._finish(rows, settings) for rows in results]
@@ -280,27 +288,39 @@ class Extractor:
         heat = heat_map(maps.logits[place : place + 1])[0, :height, :width]
 
         def keep(xy: Tensor) -> Tensor:
-            kept = region.in_core(xy) & region.off_border(xy, settings.edge_threshold)
+            kept = region.off_border(xy, settings.edge_threshold)
+            if region.size != region.level_size:
+                kept &= region.in_core(xy)
             return kept if masks is None else kept & region.masked(xy, masks, place)
 
         xy, score = find_points(heat, least, settings.nms_radius, settings.nfeatures, keep)
         rows = None
         if maps.features is not None:
-            rows = self._project(maps.features, place, xy, settings)
+            rows = _sample(maps.features, place, xy)
         return Found(region.inside_image(xy), score, region.level, rows)
 
-    def _project(
+    def _descriptors_at(
         self, features: Tensor, image: Tensor | int, xy: Tensor, settings: DetectionSettings
     ) -> Tensor:
         """Return the descriptors at pixels of a region, ``(N, D)`` float32 of unit norm.
 
         `image` says for each, or for all, which of the batch.
         """
-        if isinstance(image, int):
-            image = torch.full((len(xy),), image, dtype=torch.int64, device=xy.device)
-        with torch.autocast(xy.device.type, enabled=False):
-            rows = self.network.project(sample(features, image, xy))
+        return self._project(_sample(features, image, xy), settings)
+
+    def _project(self, rows: Tensor, settings: DetectionSettings) -> Tensor:
+        """Turn features at points into descriptors, ``(N, D)`` float32 of unit norm."""
+        with torch.autocast(rows.device.type, enabled=False):
+            rows = self.network.project(rows)
         return F.normalize(rows[:, : self._length(settings)], dim=1)
+
+
+def _sample(features: Tensor, image: Tensor | int, xy: Tensor) -> Tensor:
+    """Return the features at pixels of a region, ``(N, C)`` float32."""
+    if isinstance(image, int):
+        image = torch.full((len(xy),), image, dtype=torch.int64, device=xy.device)
+    with torch.autocast(xy.device.type, enabled=False):
+        return sample(features, image, xy)
 
 
 def _orient(settings: DetectionSettings, image: GreyImage, features: Features) -> Features:

@@ -8,16 +8,17 @@ one. And a child of ``os.fork`` has none of its parent's threads, but waits for 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
 
 import torch
 
+S = TypeVar("S")
 T = TypeVar("T")
-Spread = Callable[..., Any]
-"""Calls a function with its arguments on several threads."""
 
 _lock = Lock()
 _inside, _before = 0, 1
@@ -61,40 +62,79 @@ def idle_cores() -> int:
         return 1
 
 
-@contextmanager
-def threads(wanted: int | None) -> Iterator[Spread]:
-    """Compute on one thread within the context, but for what is spread over several.
+@dataclass(frozen=True)
+class Team:
+    """So many threads to compute on.
 
-    One, because the last bits of small matrix products depend on the number of threads, which
-    follows the load of the machine; the network's outputs do not.
-
-    Parameters
-    ----------
-    wanted
-        How many threads to spread work over (see :func:`choose_threads`).
-
-    Yields
-    ------
-    callable
-        ``spread(function, *arguments)`` calls a function on so many threads.
+    What is not spread over them is computed on one, because the last bits of small matrix products
+    depend on the number of threads, which follows the load of the machine; the network's outputs do
+    not.
     """
-    global _inside, _before
-    count = choose_threads(wanted)
 
-    def spread(function: Callable[..., T], *arguments: Any) -> T:
-        torch.set_num_threads(count)
+    count: int
+
+    def spread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function whose operations are each spread over all threads."""
+        torch.set_num_threads(self.count)
         try:
             return function(*arguments)
         finally:
             torch.set_num_threads(1)
 
+    def share(self, function: Callable[[Team, S], object], items: Iterable[S]) -> None:
+        """Call a function for each item, two at a time: each has half of the threads.
+
+        Only large operations are worth spreading, and Python runs one thread at a time between
+        them; so two threads of it are kept busy, and no more. Gradient and autocast modes of the
+        second are a fresh thread's.
+
+        Parameters
+        ----------
+        function
+            Takes its team and an item.
+        items
+            Best ordered so that the first takes about as long as all others.
+        """
+        items = list(items)
+        if self.count == 1 or len(items) == 1:
+            for item in items:
+                function(self, item)
+            return
+        half, left = Team(self.count // 2), iter(items)  # each item goes to whoever comes first
+
+        def work() -> None:
+            torch.set_num_threads(1)
+            try:
+                for item in left:
+                    function(half, item)
+            except BaseException:
+                list(left)  # none is left to the other thread
+                raise
+
+        with ThreadPoolExecutor(1) as executor:
+            other = executor.submit(work)
+            work()
+            other.result()
+
+
+@contextmanager
+def threads(wanted: int | None) -> Iterator[Team]:
+    """Compute on one thread within the context, but for what is given to the team.
+
+    Parameters
+    ----------
+    wanted
+        How many threads the team has (see :func:`choose_threads`).
+    """
+    global _inside, _before
+    count = choose_threads(wanted)
     with _lock:
         if not _inside:
             _before = torch.get_num_threads()
         _inside += 1
         torch.set_num_threads(1)
     try:
-        yield spread
+        yield Team(count)
     finally:
         with _lock:
             _inside -= 1
