@@ -14,7 +14,7 @@ from .matching import mutual_matches
 Frame = npt.NDArray[np.uint8]
 Track = list[tuple[float, float]]
 
-_LONGEST = 30  # positions that a track remembers
+_LONGEST = 15  # positions that a track remembers: half a second of a video
 
 
 def track_keypoints(
