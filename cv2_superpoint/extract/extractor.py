@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
-from functools import partial
-from itertools import chain
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -131,20 +131,20 @@ class Extractor:
         core: int,
     ) -> list[Features]:
         """Extract from a batch, looking at intermediate results to save work."""
-        levels_of: list[list[list[Found]]] = [[[] for _ in range(settings.nlevels)] for _ in pixels]
+        found: list[list[Found]] = [[] for _ in pixels]
+        resized = lru_cache(maxsize=2)(partial(resize, pixels))
+        regions = list(_split((pixels.shape[2], pixels.shape[3]), settings, core))
 
         @torch.inference_mode()
-        def extract(team: Team, level: int) -> None:
-            for region, cells in _regions(pixels, settings, core, (level,)):
-                maps = team.spread(self.runner, cells, True, describe)
-                for place, found in enumerate(levels_of):
-                    # Only regions that come first, done or not: theirs come first among equals.
-                    least = weakest_wanted(list(chain(*found[: level + 1])), settings)
-                    found[level].append(self._find(maps, place, region, masks, settings, least))
+        def run(region: Region) -> Maps:
+            return self.runner(cut(resized(region.level_size), region), True, describe)
 
-        team.share(extract, range(settings.nlevels))
-        project = partial(self._project, settings=settings)
-        return [merge(list(chain(*found)), settings, project) for found in levels_of]
+        with closing(team.map(run, regions)) as outputs:
+            for region, maps in zip(regions, outputs, strict=True):
+                for place, parts in enumerate(found):
+                    least = weakest_wanted(parts, settings)
+                    parts.append(self._find(maps, place, region, masks, settings, least))
+        return [merge(parts, settings) for parts in found]
 
     def _extract_at_once(
         self,
@@ -164,7 +164,7 @@ class Extractor:
                     region,
                     masks,
                     settings,
-                    partial(self._descriptors_at, settings=settings),
+                    partial(self._project, settings=settings),
                     rounds,
                 )
                 for region, cells in _regions(pixels, settings, core)
@@ -223,7 +223,7 @@ class Extractor:
                     inside = region.in_core(points).numpy()
                     chosen = np.flatnonzero(inside & (level_of[i] == region.level))
                     points = self._to_device(points[chosen].numpy())
-                    rows = self._descriptors_at(features, place, points, settings)
+                    rows = self._project(features, place, points, settings)
                     described.append((i, chosen, rows))
             for i, chosen, rows in described:
                 results[i][chosen] = rows.cpu().numpy()
@@ -296,31 +296,21 @@ class Extractor:
         xy, score = find_points(heat, least, settings.nms_radius, settings.nfeatures, keep)
         rows = None
         if maps.features is not None:
-            rows = _sample(maps.features, place, xy)
+            rows = self._project(maps.features, place, xy, settings)
         return Found(region.inside_image(xy), score, region.level, rows)
 
-    def _descriptors_at(
+    def _project(
         self, features: Tensor, image: Tensor | int, xy: Tensor, settings: DetectionSettings
     ) -> Tensor:
         """Return the descriptors at pixels of a region, ``(N, D)`` float32 of unit norm.
 
         `image` says for each, or for all, which of the batch.
         """
-        return self._project(_sample(features, image, xy), settings)
-
-    def _project(self, rows: Tensor, settings: DetectionSettings) -> Tensor:
-        """Turn features at points into descriptors, ``(N, D)`` float32 of unit norm."""
-        with torch.autocast(rows.device.type, enabled=False):
-            rows = self.network.project(rows)
+        if isinstance(image, int):
+            image = torch.full((len(xy),), image, dtype=torch.int64, device=xy.device)
+        with torch.autocast(xy.device.type, enabled=False):
+            rows = self.network.project(sample(features, image, xy))
         return F.normalize(rows[:, : self._length(settings)], dim=1)
-
-
-def _sample(features: Tensor, image: Tensor | int, xy: Tensor) -> Tensor:
-    """Return the features at pixels of a region, ``(N, C)`` float32."""
-    if isinstance(image, int):
-        image = torch.full((len(xy),), image, dtype=torch.int64, device=xy.device)
-    with torch.autocast(xy.device.type, enabled=False):
-        return sample(features, image, xy)
 
 
 def _orient(settings: DetectionSettings, image: GreyImage, features: Features) -> Features:
@@ -341,9 +331,13 @@ def _regions(
     wanted: Container[int] | None = None,
 ) -> Iterator[tuple[Region, Tensor]]:
     """Yield the regions of all levels, or of some, and their pixels in whole cells."""
-    image_size = (pixels.shape[2], pixels.shape[3])
+    resized = lru_cache(maxsize=1)(partial(resize, pixels))
+    for region in _split((pixels.shape[2], pixels.shape[3]), settings, core):
+        if wanted is None or region.level in wanted:
+            yield region, cut(resized(region.level_size), region)
+
+
+def _split(image_size: tuple[int, int], settings: DetectionSettings, core: int) -> Iterator[Region]:
+    """Yield the regions of all levels of an image."""
     for level, size in levels(*image_size, settings):
-        if wanted is None or level in wanted:
-            level_pixels = resize(pixels, size)
-            for region in split(level, size, image_size, core):
-                yield region, cut(level_pixels, region)
+        yield from split(level, size, image_size, core)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +12,6 @@ from torch import Tensor
 from ..features import Features
 from ..model.network import CELL
 from ..settings import DetectionSettings
-
-Project = Callable[[Tensor], Tensor]
-"""From ``(N, C)`` features to ``(N, D)`` descriptors of unit L2 norm."""
 
 
 class Found(NamedTuple):
@@ -29,37 +25,27 @@ class Found(NamedTuple):
         ``(N,)`` float32.
     level
         Of the pyramid.
-    features
-        ``(N, C)`` float32, to be projected to descriptors; or None.
+    descriptors
+        ``(N, D)`` float32 of unit L2 norm, or None.
     """
 
     xy: Tensor
     score: Tensor
     level: int
-    features: Tensor | None
+    descriptors: Tensor | None
 
 
-def merge(found: list[Found], settings: DetectionSettings, project: Project) -> Features:
+def merge(found: list[Found], settings: DetectionSettings) -> Features:
     """Return the strongest points of all regions of an image.
 
     Repetitions of a corner on several levels stay: they help where images differ in scale.
-
-    Parameters
-    ----------
-    found
-        What was found in each region. Of equal points, those of the first regions come first.
-    settings
-        What to keep.
-    project
-        Makes descriptors of the features of points. It sees those that are kept, all at once: the
-        last bits of a matrix product depend on the number of its rows.
     """
     score = torch.cat([part.score for part in found])
     order = score.argsort(descending=True, stable=True)
     order = order[: settings.nfeatures] if settings.nfeatures > 0 else order
     level = torch.cat([torch.full_like(part.score, part.level) for part in found])[order]
-    described = [part.features for part in found if part.features is not None]
-    rows = project(torch.cat(described)[order]).cpu().numpy() if described else None
+    described = [part.descriptors for part in found if part.descriptors is not None]
+    rows = torch.cat(described)[order].cpu().numpy() if described else None
     return to_features(
         xy=torch.cat([part.xy for part in found])[order].cpu().numpy(),
         score=score[order].cpu().numpy(),

@@ -8,14 +8,19 @@ one. And a child of ``os.fork`` has none of its parent's threads, but waits for 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Any, TypeVar
 
 import torch
+
+_AHEAD = 4
+"""Results that may wait: the levels of the default pyramid after the first."""
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -81,40 +86,39 @@ class Team:
         finally:
             torch.set_num_threads(1)
 
-    def share(self, function: Callable[[Team, S], object], items: Iterable[S]) -> None:
-        """Call a function for each item, two at a time: each has half of the threads.
+    def map(self, function: Callable[[S], T], items: Sequence[S]) -> Generator[T, None, None]:
+        """Yield what a function returns for each item, in order.
 
-        Only large operations are worth spreading, and Python runs one thread at a time between
-        them; so two threads of it are kept busy, and no more. Gradient and autocast modes of the
-        second are a fresh thread's.
+        Meanwhile a second thread works ahead on later items, each of the two with half of the team.
+        What it has not begun when it is wanted is done by the caller. So the function should take
+        long, and little Python: between operations, Python runs one thread at a time.
 
-        Parameters
-        ----------
-        function
-            Takes its team and an item.
-        items
-            Best ordered so that the first takes about as long as all others.
+        Close the iterator if it is left early. Gradient and autocast modes of the second thread are
+        a fresh thread's.
         """
-        items = list(items)
         if self.count == 1 or len(items) == 1:
             for item in items:
-                function(self, item)
+                yield self.spread(function, item)
             return
-        half, left = Team(self.count // 2), iter(items)  # each item goes to whoever comes first
-
-        def work() -> None:
-            torch.set_num_threads(1)
-            try:
-                for item in left:
-                    function(half, item)
-            except BaseException:
-                list(left)  # none is left to the other thread
-                raise
-
+        half, left = Team(self.count // 2), iter(items[1:])
+        ahead: deque[tuple[S, Future[T]]] = deque()
         with ThreadPoolExecutor(1) as executor:
-            other = executor.submit(work)
-            work()
-            other.result()
+
+            def work_ahead() -> None:
+                for item in islice(left, _AHEAD - len(ahead)):
+                    ahead.append((item, executor.submit(half.spread, function, item)))
+
+            try:
+                work_ahead()
+                yield half.spread(function, items[0])
+                while ahead:
+                    item, later = ahead.popleft()
+                    result = half.spread(function, item) if later.cancel() else later.result()
+                    work_ahead()
+                    yield result
+            finally:
+                for _, later in ahead:
+                    later.cancel()
 
 
 @contextmanager

@@ -6,16 +6,15 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
-import numpy as np
 import pytest
 import torch
 
 from cv2_superpoint import SuperPoint_create
 from cv2_superpoint.runners import threads as module
-from cv2_superpoint.runners.maps import Maps
-from cv2_superpoint.runners.threads import Team, choose_threads, threads
+from cv2_superpoint.runners.threads import choose_threads, threads
 
 
 @pytest.fixture
@@ -35,46 +34,63 @@ def test_a_wish_is_followed(torch_threads):
     assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize(("count", "share"), [(1, 1), (2, 1), (5, 2)])
-def test_two_threads_share_what_there_is(count, share):
-    meeting = threading.Barrier(2 if count > 1 else 1, timeout=5)
-    done = []
+@pytest.mark.parametrize(("count", "half"), [(1, 1), (2, 1), (5, 2)])
+def test_a_second_thread_works_ahead(count, half):
+    started = [threading.Event() for _ in range(9)]
+    seen = {}
 
-    def work(team, item):
-        if item < 2:
-            meeting.wait()
-        assert torch.get_num_threads() == 1
-        done.append((item, team.spread(torch.get_num_threads), threading.get_ident()))
+    def work(item):
+        started[item].set()
+        seen[item] = torch.get_num_threads(), threading.current_thread() is threading.main_thread()
+        return -item
 
     with threads(count) as team:
-        team.share(work, range(6))
-    assert sorted(item for item, _, _ in done) == list(range(6))
-    assert {threads for _, threads, _ in done} == {share}
-    assert len({thread for _, _, thread in done}) == min(count, 2)
+        results = team.map(work, range(9))
+        assert next(results) == 0
+        if count > 1:
+            assert started[4].wait(5)
+            time.sleep(0.02)
+            assert not started[5].is_set()  # what waits is bounded
+        assert list(results) == [-i for i in range(1, 9)]
+        assert torch.get_num_threads() == 1
+    assert {threads for threads, _ in seen.values()} == {half}
+    assert seen[0][1]
+    assert all(seen[i][1] == (count == 1) for i in range(1, 5))
+
+
+def test_what_is_not_begun_is_done_by_the_caller(monkeypatch):
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *_: Future())
+    with threads(2) as team:
+        assert list(team.map(str, range(9))) == list("012345678")
 
 
 def test_all_threads_work_on_a_single_item():
     with threads(3) as team:
-        team.share(lambda team, item: numbers.append(team.count), numbers := ["only"])
-    assert numbers == ["only", 3]
+        assert list(team.map(lambda item: torch.get_num_threads(), ["only"])) == [3]
 
 
-@pytest.mark.parametrize("fails", [0, 1])
-def test_an_error_in_either_thread_ends_both(fails):
-    meeting = threading.Barrier(2, timeout=5)
-    done = []
+def test_an_error_of_the_second_thread_is_the_callers():
+    begun = []
 
-    def work(team, item):
-        if item < 2:
-            meeting.wait()
-        if item == fails:
+    def work(item):
+        begun.append(item)
+        if item == 1:
             raise KeyError(item)
-        time.sleep(0.05)
-        done.append(item)
 
     with threads(2) as team, pytest.raises(KeyError):
-        team.share(work, range(9))
-    assert len(done) <= 2
+        list(team.map(work, range(9)))
+    assert max(begun) < 6
+
+
+def test_leaving_early_ends_the_second_thread(torch_threads):
+    torch_threads(2)
+    begun = []
+    with threads(2) as team, closing(team.map(begun.append, range(99))) as results:
+        next(results)
+    count = len(begun)
+    time.sleep(0.02)
+    assert len(begun) == count < 9
+    assert torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(("idle", "most", "count"), [(4, 8, 4), (9, 8, 8), (0, 8, 1), (-5, 8, 1)])
@@ -117,33 +133,6 @@ def test_a_loaded_machine_takes_no_longer_than_one_thread_does(photographs):
             other.wait()
     chosen, one = (sorted(times[i])[3] for i in (0, 1))
     assert chosen < 1.3 * one + 0.05
-
-
-class SameOnAllLevels:
-    """A runner that sees a point in each cell, all of them equal."""
-
-    device, precision = torch.device("cpu"), "float32"
-
-    def __call__(self, pixels, detect, describe):
-        cells = len(pixels), pixels.shape[2] // 8, pixels.shape[3] // 8
-        logits = torch.zeros(65, *cells)
-        logits[27] = 9
-        return Maps(logits.transpose(0, 1), torch.rand(96, *cells).transpose(0, 1))
-
-
-@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
-def test_it_does_not_matter_which_level_is_done_first(monkeypatch, order):
-    def share(team, function, items):
-        for item in list(items)[order]:
-            function(team, item)
-
-    monkeypatch.setattr(Team, "share", share)
-    feature = SuperPoint_create(50, device="cpu")
-    monkeypatch.setattr(feature._extractor, "runner", SameOnAllLevels())
-    found = feature.extract(np.zeros((80, 96), np.uint8))
-    assert len(np.unique(found.score)) == 1
-    assert (found.octave == 0).all()  # the first of equal ones
-    assert (np.diff(found.xy[:, 1]) >= 0).all()
 
 
 def test_results_do_not_depend_on_the_number_of_threads(photographs):
