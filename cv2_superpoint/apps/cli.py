@@ -1,14 +1,13 @@
-"""The command ``cv2-superpoint``: match, detect, track, export, info."""
+"""The command ``cv2-superpoint``: match, detect, track, export, doctor."""
 
 from __future__ import annotations
 
 import argparse
 import io
-import os
-import platform
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,23 +16,22 @@ from typing import Any, NoReturn
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from .. import __version__
 from ..files import write_atomically
 from ..model.network import ARCHITECTURES
-from ..model.weights import load_shipped, shipped_models
 from ..opencv.feature2d import SuperPoint
 from ..opencv.source import Source
-from ..runners.choose import PRECISIONS, pick_device
+from ..runners.choose import PRECISIONS
 from ..runners.simulated_int8 import simulate_int8
 from ..settings import DetectionSettings
+from .doctor import broken, examine, report
 from .drawing import caption, draw_keypoints, draw_matches, draw_tracks, grid
 from .example import disparity_inliers, stereo_pair
 from .images import read_image, write_image
 from .matching import homography_inliers, match_pair
 from .onnx_export import DENSE, TARGETS, onnx_bytes
 from .tracking import track_keypoints
+from .video import Video, count_frames, encodable, has_windows, open_writer
 
 Image = npt.NDArray[np.uint8]
 
@@ -91,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     track = commands.add_parser(
         "track", parents=[feature], help="draw tracks of keypoints in a video"
     )
-    track.add_argument("--source", default="0", help="camera number, or video file")
+    track.add_argument(
+        "--source", default="0", help="camera number, video file, or rtsp:// address"
+    )
     track.add_argument(
         "-o", "--output", type=Path, help="video file to write; default: show a window"
     )
@@ -122,8 +122,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run=_export)
 
-    info = commands.add_parser("info", help="show versions, device, weights and their accuracy")
-    info.set_defaults(run=_info)
+    doctor = commands.add_parser(
+        "doctor", help="show what is installed, what it takes for a frame, and what to change"
+    )
+    doctor.set_defaults(run=_doctor)
     return parser
 
 
@@ -224,78 +226,55 @@ def _detect(options: argparse.Namespace) -> None:
     print(f"{len(features)} keypoints", *(f"wrote {path}" for path in written), sep="\n")
 
 
-def _frames(capture: cv2.VideoCapture) -> Iterator[Image]:
-    while True:
-        more, frame = capture.read()
-        if not more:
-            return
-        yield np.asarray(frame, np.uint8)
-
-
-def _open_video(source: str) -> cv2.VideoCapture:
-    _check_video_name(source)
-    return cv2.VideoCapture(int(source) if re.fullmatch(r"\d{1,9}", source) else source)
-
-
-def _open_writer(path: Path, frame: Image, rate: float) -> cv2.VideoWriter:
-    code = cv2.VideoWriter.fourcc(*"mp4v")
-    writer = cv2.VideoWriter(str(path), code, rate, (frame.shape[1], frame.shape[0]))
-    if not writer.isOpened():
-        _fail(f"cannot write a video to {path}")
-    return writer
-
-
-def _check_video_name(name: str) -> None:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # OpenCV would crash
-        _fail(f"OpenCV cannot open a video whose name is not UTF-8: {name}")
-
-
-def _has_windows() -> bool:
-    """Tell beforehand: without a display, OpenCV's Qt aborts the process."""
-    if re.search(r"GUI:\s+NONE", cv2.getBuildInformation()):  # a headless OpenCV
-        return False
-    return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-
-
 def _track(options: argparse.Namespace) -> None:
-    if options.output is not None:
-        _check_video_name(str(options.output))
-    elif not _has_windows():
+    if options.output is None and not has_windows():
         _fail("there is no display to open a window on; write a video with -o FILE.mp4")
-    capture = _open_video(options.source)
-    rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
-    writer, frames, kept = None, 0, 0
     try:
-        for frame, tracks in track_keypoints(_create(options), _frames(capture)):
-            picture = draw_tracks(frame, tracks)
-            if options.output is None:
-                cv2.imshow("cv2-superpoint (q quits)", picture)
-                if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
-                    break
-            else:
-                writer = writer or _open_writer(options.output, picture, rate)
-                writer.write(picture)
-            frames += 1
-            kept += sum(len(track) > 1 for track in tracks)
-    except KeyboardInterrupt:  # how one stops a camera; what was written stays
-        if not frames:
-            raise
-    finally:
-        capture.release()
-        if writer is not None:
-            writer.release()
-        if options.output is None and frames:
-            cv2.destroyAllWindows()
+        _track_video(options)
+    except OSError as error:
+        _fail(error)
+
+
+def _track_video(options: argparse.Namespace) -> None:
+    output = options.output and encodable(str(options.output))
+    feature = _create(options)
+    writer, frames, written, kept = None, 0, 0, 0
+    with Video(options.source) as video:
+        start = time.perf_counter()
+        try:
+            for frame, tracks in track_keypoints(feature, video):
+                picture = draw_tracks(frame, tracks)
+                frames += 1
+                kept += sum(len(track) > 1 for track in tracks)
+                if output is None:
+                    cv2.imshow("cv2-superpoint (q quits)", picture)
+                    if cv2.waitKey(1) & 0xFF in (ord("q"), 27):
+                        break
+                else:
+                    writer = writer or open_writer(output, frame.shape[1::-1], video.rate)
+                    while written < frames + video.dropped:  # time passes as it did
+                        writer.write(picture)
+                        written += 1
+        except KeyboardInterrupt:  # how one stops a camera; what was written stays
+            if not frames:
+                raise
+        finally:
+            if writer is not None:
+                writer.release()
+            if output is None and frames:
+                cv2.destroyAllWindows()
+        seconds = time.perf_counter() - start
     if not frames:
-        _fail(f"no frames from camera or video {options.source}")
-    lines = [f"{frames} frames, {kept / frames:.0f} tracked keypoints per frame"]
-    if options.output is not None:
-        whole = sum(1 for _ in _frames(cv2.VideoCapture(str(options.output))))
-        if whole < frames:  # OpenCV's writer does not tell
-            _fail(f"{options.output} is incomplete, {whole} of {frames} frames: is the disk full?")
-        lines.append(f"wrote {options.output}")
+        raise OSError(f"no frames from {options.source}")
+    lines = [
+        f"{frames} frames, {video.dropped} dropped, {frames / seconds:.1f} fps",
+        f"{kept / frames:.0f} tracked keypoints per frame",
+    ]
+    if output is not None:
+        whole = count_frames(output)
+        if whole < written:  # OpenCV's writer does not tell
+            raise OSError(f"{output} is incomplete, {whole} of {written} frames: is the disk full?")
+        lines.append(f"wrote {output}")
     print(*lines, sep="\n")
 
 
@@ -337,18 +316,11 @@ def _export(options: argparse.Namespace) -> None:
     print(f"wrote {options.output}")
 
 
-def _info(_: argparse.Namespace) -> None:
-    print(f"cv2-superpoint {__version__}, Python {platform.python_version()}")
-    print(f"OpenCV {cv2.__version__}, PyTorch {torch.__version__}, numpy {np.__version__}")
-    print(f"device {pick_device(None)}, {torch.get_num_threads()} CPU threads")
-    for name in shipped_models():
-        checkpoint = load_shipped(name)
-        count = sum(p.numel() for p in checkpoint.network.parameters())
-        print(f"{name}: {count / 1e6:.2f} M parameters")
-        measured = checkpoint.metadata.get("metrics", {}).get("methods", {})
-        for method, values in measured.items():
-            figures = ", ".join(f"{metric} {value:.3f}" for metric, value in values.items())
-            print(f"  {method}: {figures}")
+def _doctor(_: argparse.Namespace) -> None:
+    facts = examine()
+    print(report(facts))
+    if broken(facts):
+        raise SystemExit(1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..opencv.bfmatcher import BFMatcher
+
 Points = npt.NDArray[np.float32]
 
 
@@ -53,7 +55,7 @@ def mutual_matches(
     """
     if first is None or second is None or not len(first) or not len(second):
         return np.empty((0, 2), np.intp)
-    matches = cv2.BFMatcher(norm, crossCheck=True).match(first, second)
+    matches = BFMatcher(norm, crossCheck=True).match(first, second)
     return np.array([(m.queryIdx, m.trainIdx) for m in matches], np.intp).reshape(-1, 2)
 
 

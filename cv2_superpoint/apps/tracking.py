@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from .matching import mutual_matches
 Frame = npt.NDArray[np.uint8]
 Track = list[tuple[float, float]]
 
-_LONGEST = 30  # positions that a track remembers
+_LONGEST = 15  # positions that a track remembers: half a second of a video
 
 
 def track_keypoints(
@@ -42,9 +43,9 @@ def track_keypoints(
     for frame in frames:
         keypoints, descriptors = feature.detectAndCompute(frame, None)
         grown: list[Track] = [[point.pt] for point in keypoints]
-        for i, j in mutual_matches(previous, descriptors, feature.defaultNorm()):
+        for i, j in mutual_matches(previous, descriptors, feature.defaultNorm()).tolist():
             old, (x, y) = tracks[i], keypoints[j].pt
-            if np.hypot(x - old[-1][0], y - old[-1][1]) <= max_jump * frame.shape[1]:
+            if math.hypot(x - old[-1][0], y - old[-1][1]) <= max_jump * frame.shape[1]:
                 grown[j] = [*old[1 - _LONGEST :], (x, y)]
         tracks, previous = grown, descriptors
         yield frame, tracks

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..model.decode import heat_map, sample
 from ..model.network import SuperPointNet
 from ..model.suppression import find_points
 from ..runners.maps import Maps, Runner
-from ..runners.threads import Spread, threads
+from ..runners.threads import Team, threads
 from ..settings import BINARY, DetectionSettings
 from .merge import Found, merge, weakest_wanted
 from .on_device import ROUNDS, find_candidates, fit_memory, is_complete, pack, to_host, unpack
@@ -109,10 +110,10 @@ class Extractor:
         def work(batch: list[int], core: int) -> None:
             pixels = self._to_device(np.stack([images[i] for i in batch]))[:, None]
             allowed = self._masks_to_device([masks[i] for i in batch], pixels)
-            found = extract(spread, pixels, allowed, settings, describe, core)
+            found = extract(team, pixels, allowed, settings, describe, core)
             results.update(zip(batch, found, strict=True))
 
-        with threads(self.thread_count) as spread:
+        with threads(self.thread_count) as team:
             for batch in self._batches(images):
                 fit_memory(work, batch)
             found = [results[i] for i in range(len(images))]
@@ -122,7 +123,7 @@ class Extractor:
 
     def _extract_one_by_one(
         self,
-        spread: Spread,
+        team: Team,
         pixels: Tensor,
         masks: Tensor | None,
         settings: DetectionSettings,
@@ -131,16 +132,23 @@ class Extractor:
     ) -> list[Features]:
         """Extract from a batch, looking at intermediate results to save work."""
         found: list[list[Found]] = [[] for _ in pixels]
-        for region, cells in _regions(pixels, settings, core):
-            maps = spread(self.runner, cells, True, describe)
-            for place, parts in enumerate(found):
-                least = weakest_wanted(parts, settings)
-                parts.append(self._find(maps, place, region, masks, settings, least))
+        resized = lru_cache(maxsize=2)(partial(resize, pixels))
+        regions = list(_split((pixels.shape[2], pixels.shape[3]), settings, core))
+
+        @torch.inference_mode()
+        def run(region: Region) -> Maps:
+            return self.runner(cut(resized(region.level_size), region), True, describe)
+
+        with closing(team.map(run, regions)) as outputs:
+            for region, maps in zip(regions, outputs, strict=True):
+                for place, parts in enumerate(found):
+                    least = weakest_wanted(parts, settings)
+                    parts.append(self._find(maps, place, region, masks, settings, least))
         return [merge(parts, settings) for parts in found]
 
     def _extract_at_once(
         self,
-        spread: Spread,
+        team: Team,
         pixels: Tensor,
         masks: Tensor | None,
         settings: DetectionSettings,
@@ -152,7 +160,7 @@ class Extractor:
         while True:
             parts = [
                 find_candidates(
-                    spread(self.runner, cells, True, describe),
+                    team.spread(self.runner, cells, True, describe),
                     region,
                     masks,
                     settings,
@@ -208,7 +216,7 @@ class Extractor:
             wanted = np.unique(np.concatenate([level_of[i] for i in batch]))
             described = []
             for region, cells in _regions(pixels, settings, core, wanted):
-                features = spread(self.runner, cells, False, True).features
+                features = team.spread(self.runner, cells, False, True).features
                 assert features is not None
                 for place, i in enumerate(batch):
                     points = region.from_image(torch.from_numpy(xy[i]))
@@ -220,7 +228,7 @@ class Extractor:
             for i, chosen, rows in described:
                 results[i][chosen] = rows.cpu().numpy()
 
-        with threads(self.thread_count) as spread:
+        with threads(self.thread_count) as team:
             for batch in self._batches(images):
                 fit_memory(work, batch)
         return [self._finish(rows, settings) for rows in results]
@@ -280,7 +288,9 @@ class Extractor:
         heat = heat_map(maps.logits[place : place + 1])[0, :height, :width]
 
         def keep(xy: Tensor) -> Tensor:
-            kept = region.in_core(xy) & region.off_border(xy, settings.edge_threshold)
+            kept = region.off_border(xy, settings.edge_threshold)
+            if region.size != region.level_size:
+                kept &= region.in_core(xy)
             return kept if masks is None else kept & region.masked(xy, masks, place)
 
         xy, score = find_points(heat, least, settings.nms_radius, settings.nfeatures, keep)
@@ -321,9 +331,13 @@ def _regions(
     wanted: Container[int] | None = None,
 ) -> Iterator[tuple[Region, Tensor]]:
     """Yield the regions of all levels, or of some, and their pixels in whole cells."""
-    image_size = (pixels.shape[2], pixels.shape[3])
+    resized = lru_cache(maxsize=1)(partial(resize, pixels))
+    for region in _split((pixels.shape[2], pixels.shape[3]), settings, core):
+        if wanted is None or region.level in wanted:
+            yield region, cut(resized(region.level_size), region)
+
+
+def _split(image_size: tuple[int, int], settings: DetectionSettings, core: int) -> Iterator[Region]:
+    """Yield the regions of all levels of an image."""
     for level, size in levels(*image_size, settings):
-        if wanted is None or level in wanted:
-            level_pixels = resize(pixels, size)
-            for region in split(level, size, image_size, core):
-                yield region, cut(level_pixels, region)
+        yield from split(level, size, image_size, core)

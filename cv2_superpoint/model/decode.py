@@ -6,6 +6,8 @@ Coordinates are pixels of the image that the network saw, ``(x, y)``, integer at
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -76,30 +78,39 @@ def refine_subpixel(heat: Tensor, index: Tensor) -> Tensor:
     """
     b, y, x = index.unbind(1)
     height, width = heat.shape[1:]
-    framed = F.pad(heat, (3, 3, 3, 3))  # zeros, so that windows never leave a map
-    row, flat = width + 6, framed.reshape(-1)
+    row = width + 6  # of a frame of zeros, so that windows never leave a map
+    flat = F.pad(heat, (3, 3, 3, 3)).reshape(-1)
     place = (b * (height + 6) + y + 3) * row + x + 3
-    oy, ox = _window(1, heat.device)
-    near = flat.index_select(0, (place + oy * row + ox).flatten()).view(len(oy), -1)
-    hottest = near.detach().argmax(0)
-    y, x = y + oy[hottest, 0], x + ox[hottest, 0]
-    place = place + oy[hottest, 0] * row + ox[hottest, 0]
-    oy, ox = _window(2, heat.device)
-    weight = flat.index_select(0, (place + oy * row + ox).flatten()).view(len(oy), -1).float()
-    # Along rows: down columns, a sum's last bits depend on how many columns there are, and so on
-    # which other points were found.
-    weight, oy, ox = weight.T.contiguous(), oy.T, ox.T
+
+    def heat_around(radius: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the heat around each place, ``(N, pixels)``, and the places' offsets."""
+        xy = _window(radius, heat.device)
+        offset = xy[1] * row + xy[0]
+        return (
+            flat.index_select(0, (place[:, None] + offset).flatten()).view(-1, len(offset)),
+            offset,
+            xy,
+        )
+
+    near, offset, moves = heat_around(1)
+    hottest = near.detach().argmax(1)
+    place = place + offset[hottest]
+    weight, _, offsets = heat_around(2)
+    weight = weight.float()
     total = weight.sum(1).clamp_min(torch.finfo(torch.float32).tiny)
-    x, y = x + (weight * ox).sum(1) / total, y + (weight * oy).sum(1) / total
+    mean = (weight[:, None] * offsets).sum(2) / total[:, None]
+    x, y = (torch.stack([x, y], dim=1) + moves.T[hottest] + mean).unbind(1)
     return torch.stack([x.clamp(0, width - 1), y.clamp(0, height - 1)], dim=1)
 
 
-def _window(radius: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the offsets ``y`` and ``x``, ``(pixels, 1)``, of a square's pixels."""
-    side = torch.arange(-radius, radius + 1, device=device)
+@cache
+def _window(radius: int, device: torch.device) -> Tensor:
+    """Return the offsets ``(x, y)``, ``(2, pixels)``, of a square's pixels."""
     middle = 2 * radius * (radius + 1)  # comes first, and so is the hottest of equal ones
-    oy, ox = (o.flatten().roll(-middle)[:, None] for o in torch.meshgrid(side, side, indexing="ij"))
-    return oy, ox
+    with torch.inference_mode(False):  # for whoever comes next, who may need gradients
+        side = torch.arange(-radius, radius + 1, device=device)
+        oy, ox = torch.meshgrid(side, side, indexing="ij")
+        return torch.stack([ox.flatten(), oy.flatten()]).roll(-middle, 1)
 
 
 def sample(maps: Tensor, image: Tensor, xy: Tensor) -> Tensor:

@@ -154,16 +154,19 @@ def find_points(
     def refine(place: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         y, x = place // row - radius, place % row - radius
         xy = refine_subpixel(heat[None], torch.stack([torch.zeros_like(x), y, x], dim=1))
-        kept = slice(None) if keep is None else keep(xy)
+        if keep is None:
+            return xy, values, place
+        kept = _places(keep(xy), 0)
         return xy[kept], values[kept], place[kept]
 
     tiny = torch.finfo(torch.float32).tiny
     first = _strongest(frame, radius, tiny, window)
-    found = [refine(first, alive[first])]
-    # Weaker pixels than the limit's so far cannot be among the strongest; equal ones may still
-    # come before it, row by row.
-    floor = max(tiny, _kth_largest(found[0][1], limit))
-    later, values = [], []
+    found, later, values, floor = [], [first], [alive[first]], tiny
+    if 0 < limit <= len(first):
+        # Weaker pixels than the limit's so far cannot be among the strongest; equal ones may still
+        # come before it, row by row.
+        found, later, values = [refine(first, values[0])], [], []
+        floor = max(tiny, _kth_largest(found[0][1], limit))
     while True:
         alive.index_fill_(0, (first[:, None] + window).flatten(), 0)
         left = _places(frame >= floor, 0)

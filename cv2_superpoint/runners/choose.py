@@ -36,6 +36,35 @@ def pick_device(name: str | torch.device | None) -> torch.device:
     return device
 
 
+def auto_precision(device: torch.device, has_ranges: bool) -> tuple[str, str]:
+    """Return what ``precision="auto"`` is, the fastest arithmetic that costs no accuracy, and why.
+
+    Parameters
+    ----------
+    device
+        To compute on.
+    has_ranges
+        Whether the weights come with the ranges of activations, which int8 needs.
+
+    Returns
+    -------
+    precision, reason : str
+    """
+    if device.type == "cuda":
+        return "float16", "GPUs multiply float16 faster than float32"
+    if device.type != "cpu":
+        return "float32", f"nothing else is tested on {device.type}"
+    fast_int8 = can_multiply_int8()
+    if fast_int8 and has_ranges:
+        return "int8", "this CPU has instructions for 8-bit integers (VNNI or AMX)"
+    reason = "these weights lack the ranges of activations, which int8 needs"
+    if not fast_int8:
+        reason = "this CPU has no VNNI or AMX, without which int8 is slower"
+    if can_multiply_bfloat16(device):
+        return "bfloat16", f"{reason}; bfloat16 is fast"
+    return "float32", reason
+
+
 def make_runner(
     network: SuperPointNet, ranges: Ranges | None, device: torch.device, precision: str
 ) -> Runner:
@@ -50,9 +79,7 @@ def make_runner(
     device
         To compute on.
     precision
-        One of :data:`PRECISIONS`; ``"auto"`` is the fastest of those that cost no accuracy: float16
-        on CUDA; on a CPU int8 where it is fast and there are ranges, else bfloat16 where that is
-        fast, else float32.
+        One of :data:`PRECISIONS`; for ``"auto"`` see :func:`auto_precision`.
 
     Raises
     ------
@@ -61,13 +88,7 @@ def make_runner(
     """
     network = network.to(device).eval().requires_grad_(False)
     if precision == "auto":
-        int8 = device.type == "cpu" and ranges is not None and can_multiply_int8()
-        if device.type == "cuda":
-            precision = "float16"
-        elif int8:
-            precision = "int8"
-        else:
-            precision = "bfloat16" if can_multiply_bfloat16(device) else "float32"
+        precision, _ = auto_precision(device, ranges is not None)
     if precision == "int8":
         if device.type != "cpu":
             raise ValueError(f"precision int8 is for the CPU, not {str(device)!r}")

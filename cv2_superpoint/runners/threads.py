@@ -8,16 +8,22 @@ one. And a child of ``os.fork`` has none of its parent's threads, but waits for 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Any, TypeVar
 
 import torch
 
+_AHEAD = 4
+"""Results that may wait: the levels of the default pyramid after the first."""
+
+S = TypeVar("S")
 T = TypeVar("T")
-Spread = Callable[..., Any]
-"""Calls a function with its arguments on several threads."""
 
 _lock = Lock()
 _inside, _before = 0, 1
@@ -48,10 +54,10 @@ def choose_threads(wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     most = torch.get_num_threads()
-    return max(1, min(most, _idle_cores())) if most > 1 else 1
+    return max(1, min(most, idle_cores())) if most > 1 else 1
 
 
-def _idle_cores() -> int:
+def idle_cores() -> int:
     """Return how many cores no other process is using now; 1 if the system does not tell."""
     try:
         with open("/proc/loadavg") as file:
@@ -61,40 +67,78 @@ def _idle_cores() -> int:
         return 1
 
 
-@contextmanager
-def threads(wanted: int | None) -> Iterator[Spread]:
-    """Compute on one thread within the context, but for what is spread over several.
+@dataclass(frozen=True)
+class Team:
+    """So many threads to compute on.
 
-    One, because the last bits of small matrix products depend on the number of threads, which
-    follows the load of the machine; the network's outputs do not.
-
-    Parameters
-    ----------
-    wanted
-        How many threads to spread work over (see :func:`choose_threads`).
-
-    Yields
-    ------
-    callable
-        ``spread(function, *arguments)`` calls a function on so many threads.
+    What is not spread over them is computed on one, because the last bits of small matrix products
+    depend on the number of threads, which follows the load of the machine; the network's outputs do
+    not.
     """
-    global _inside, _before
-    count = choose_threads(wanted)
 
-    def spread(function: Callable[..., T], *arguments: Any) -> T:
-        torch.set_num_threads(count)
+    count: int
+
+    def spread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function whose operations are each spread over all threads."""
+        torch.set_num_threads(self.count)
         try:
             return function(*arguments)
         finally:
             torch.set_num_threads(1)
 
+    def map(self, function: Callable[[S], T], items: Sequence[S]) -> Generator[T, None, None]:
+        """Yield what a function returns for each item, in order.
+
+        Meanwhile a second thread works ahead on later items, each of the two with half of the team.
+        What it has not begun when it is wanted is done by the caller. So the function should take
+        long, and little Python: between operations, Python runs one thread at a time.
+
+        Close the iterator if it is left early. Gradient and autocast modes of the second thread are
+        a fresh thread's.
+        """
+        if self.count == 1 or len(items) == 1:
+            for item in items:
+                yield self.spread(function, item)
+            return
+        half, left = Team(self.count // 2), iter(items[1:])
+        ahead: deque[tuple[S, Future[T]]] = deque()
+        with ThreadPoolExecutor(1) as executor:
+
+            def work_ahead() -> None:
+                for item in islice(left, _AHEAD - len(ahead)):
+                    ahead.append((item, executor.submit(half.spread, function, item)))
+
+            try:
+                work_ahead()
+                yield half.spread(function, items[0])
+                while ahead:
+                    item, later = ahead.popleft()
+                    result = half.spread(function, item) if later.cancel() else later.result()
+                    work_ahead()
+                    yield result
+            finally:
+                for _, later in ahead:
+                    later.cancel()
+
+
+@contextmanager
+def threads(wanted: int | None) -> Iterator[Team]:
+    """Compute on one thread within the context, but for what is given to the team.
+
+    Parameters
+    ----------
+    wanted
+        How many threads the team has (see :func:`choose_threads`).
+    """
+    global _inside, _before
+    count = choose_threads(wanted)
     with _lock:
         if not _inside:
             _before = torch.get_num_threads()
         _inside += 1
         torch.set_num_threads(1)
     try:
-        yield spread
+        yield Team(count)
     finally:
         with _lock:
             _inside -= 1

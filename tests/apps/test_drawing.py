@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from cv2_superpoint.apps.drawing import GREEN, RED, caption, draw_keypoints, draw_matches, grid
+from cv2_superpoint.apps.drawing import (
+    GREEN,
+    RED,
+    caption,
+    draw_keypoints,
+    draw_matches,
+    draw_tracks,
+    grid,
+)
 
 
 def _has(picture, colour):
@@ -50,3 +58,15 @@ def test_a_grid_of_one_column_pads_to_the_widest():
     sheet = grid(pictures, 1)
     assert sheet.shape[1] == 20
     assert (sheet == 255).all(2).sum() == 9 * 29
+
+
+def test_tracks_end_in_a_dot_and_need_two_places():
+    frame = np.zeros((40, 60), np.uint8)
+    picture = draw_tracks(
+        frame, [[(5.0, 10.0), (25.0, 10.0)], [(50.0, 30.0)], [(5.0, 20), (9, 20)]]
+    )
+    green, red = picture[..., 1] > 150, picture[..., 2] > 200
+    assert green[10, 6:20].all()
+    assert red[[10, 20], [25, 9]].all()
+    assert not picture[25:].any()  # seen once only
+    assert not draw_tracks(frame, [[(50.0, 30.0)]]).any()

@@ -24,7 +24,7 @@ def photograph(tmp_path):
 
 
 def test_module_runs_as_a_program():
-    done = subprocess.run([*COMMAND, "info"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*COMMAND, "doctor"], capture_output=True, text=True, check=True)
     assert "superpoint-lite" in done.stdout
 
 
@@ -42,18 +42,23 @@ def test_a_reader_that_went_away_is_no_fault(photograph, tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_at_the_output_is_told(unbuffered):
+def test_a_full_disk_at_the_output_is_told(unbuffered, photograph, tmp_path):
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [*COMMAND, "info"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment
+            [*COMMAND, "detect", photograph, "-o", tmp_path / "out.png"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
     assert done.returncode == 1
     assert done.stderr == "cv2-superpoint: standard output: No space left on device\n"
 
 
-def test_a_closed_output_is_no_fault():
-    command = ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "info"]
+def test_a_closed_output_is_no_fault(photograph, tmp_path):
+    output = tmp_path / "out.png"
+    command = ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "detect", photograph, "-o", output]
     done = subprocess.run(command, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, b"")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 import torch
@@ -25,17 +27,76 @@ def torch_threads():
 def test_a_wish_is_followed(torch_threads):
     torch_threads(2)
     assert choose_threads(3) == 3
-    with threads(3) as spread:
+    with threads(3) as team:
         assert torch.get_num_threads() == 1
-        assert spread(torch.get_num_threads) == 3
+        assert team.spread(torch.get_num_threads) == 3
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.parametrize(("count", "half"), [(1, 1), (2, 1), (5, 2)])
+def test_a_second_thread_works_ahead(count, half):
+    started = [threading.Event() for _ in range(9)]
+    seen = {}
+
+    def work(item):
+        started[item].set()
+        seen[item] = torch.get_num_threads(), threading.current_thread() is threading.main_thread()
+        return -item
+
+    with threads(count) as team:
+        results = team.map(work, range(9))
+        assert next(results) == 0
+        if count > 1:
+            assert started[4].wait(5)
+            time.sleep(0.02)
+            assert not started[5].is_set()  # what waits is bounded
+        assert list(results) == [-i for i in range(1, 9)]
+        assert torch.get_num_threads() == 1
+    assert {threads for threads, _ in seen.values()} == {half}
+    assert seen[0][1]
+    assert all(seen[i][1] == (count == 1) for i in range(1, 5))
+
+
+def test_what_is_not_begun_is_done_by_the_caller(monkeypatch):
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", lambda *_: Future())
+    with threads(2) as team:
+        assert list(team.map(str, range(9))) == list("012345678")
+
+
+def test_all_threads_work_on_a_single_item():
+    with threads(3) as team:
+        assert list(team.map(lambda item: torch.get_num_threads(), ["only"])) == [3]
+
+
+def test_an_error_of_the_second_thread_is_the_callers():
+    begun = []
+
+    def work(item):
+        begun.append(item)
+        if item == 1:
+            raise KeyError(item)
+
+    with threads(2) as team, pytest.raises(KeyError):
+        list(team.map(work, range(9)))
+    assert max(begun) < 6
+
+
+def test_leaving_early_ends_the_second_thread(torch_threads):
+    torch_threads(2)
+    begun = []
+    with threads(2) as team, closing(team.map(begun.append, range(99))) as results:
+        next(results)
+    count = len(begun)
+    time.sleep(0.02)
+    assert len(begun) == count < 9
+    assert torch.get_num_threads() == 2
+
+
 @pytest.mark.parametrize(("idle", "most", "count"), [(4, 8, 4), (9, 8, 8), (0, 8, 1), (-5, 8, 1)])
-def test_by_default_idle_cores_compute(monkeypatch, torch_threads, idle, most, count):
+def test_by_defaultidle_cores_compute(monkeypatch, torch_threads, idle, most, count):
     torch_threads(most)
-    monkeypatch.setattr(module, "_idle_cores", lambda: idle)
+    monkeypatch.setattr(module, "idle_cores", lambda: idle)
     assert choose_threads(None) == count
 
 
@@ -79,9 +140,9 @@ def test_results_do_not_depend_on_the_number_of_threads(photographs):
     found = [
         SuperPoint_create(317, device="cpu", precision=p, threads=t).extract(image)
         for p in ("auto", "float32")
-        for t in (1, 2, 3)
+        for t in (1, 2, 2, 3)
     ]
-    for one, others in ((found[0], found[1:3]), (found[3], found[4:])):
+    for one, others in ((found[0], found[1:4]), (found[4], found[5:])):
         for other in others:
             for name in ("xy", "score", "descriptors"):
                 assert (getattr(one, name) == getattr(other, name)).all(), name

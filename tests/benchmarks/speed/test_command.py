@@ -226,6 +226,11 @@ class SlowDetector:
         return []
 
 
+def test_networks_that_run_at_once_count_once() -> None:
+    calls = [(5.0, 6.0), (1.0, 3.0), (2.0, 4.0), (2.5, 3.5)]
+    assert roofline._time_of(calls) == 4000
+
+
 def test_stages_of_known_length(images: list[np.ndarray]) -> None:
     detector = SlowDetector()
     stages = roofline.time_stages(detector, images[:2], "cpu")
