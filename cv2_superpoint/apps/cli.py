@@ -1,4 +1,4 @@
-"""The command ``cv2-superpoint``: match, detect, track, export, info."""
+"""The command ``cv2-superpoint``: match, detect, track, extract, export, info."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from .. import __version__
+from ..bulk.errors import BulkError
 from ..files import write_atomically
 from ..model.network import ARCHITECTURES
 from ..model.weights import load_shipped, shipped_models
@@ -28,6 +29,7 @@ from ..opencv.source import Source
 from ..runners.choose import PRECISIONS, pick_device
 from ..runners.simulated_int8 import simulate_int8
 from ..settings import DetectionSettings
+from . import extraction
 from .drawing import caption, draw_keypoints, draw_matches, draw_tracks, grid
 from .example import disparity_inliers, stereo_pair
 from .images import read_image, write_image
@@ -97,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     track.set_defaults(run=_track)
 
+    extract = commands.add_parser(
+        "extract", parents=[feature], help="extract the features of many images into one output"
+    )
+    extraction.add_arguments(extract)
+    extract.set_defaults(run=_extract)
+
     export = commands.add_parser(
         "export", parents=[network], help="write an ONNX file, for OpenCV 5 or another runtime"
     )
@@ -135,9 +143,10 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[2]), int(found[1])
 
 
-def _create(options: argparse.Namespace) -> SuperPoint:
+def _create(options: argparse.Namespace, **parameters: Any) -> SuperPoint:
     return SuperPoint(
         options.nfeatures,
+        **parameters,
         model=options.model,
         weights=options.weights,
         device=options.device,
@@ -297,6 +306,21 @@ def _track(options: argparse.Namespace) -> None:
             _fail(f"{options.output} is incomplete, {whole} of {frames} frames: is the disk full?")
         lines.append(f"wrote {options.output}")
     print(*lines, sep="\n")
+
+
+def _extract(options: argparse.Namespace) -> None:
+    kind = cv2.CV_8U if options.binary else cv2.CV_32F
+    feature = _create(options, nlevels=options.nlevels, descriptorType=kind)
+    try:
+        status = extraction.extract(options, feature)
+    except ImportError as error:
+        _fail(f"extract needs the package {error.name}, which comes with the extra `bulk`")
+    except BulkError as error:
+        _fail(error)
+    except OSError as error:
+        _fail(f"{error.filename or options.output}: {_reason(error)}")
+    if status:
+        sys.exit(status)
 
 
 def _export(options: argparse.Namespace) -> None:
