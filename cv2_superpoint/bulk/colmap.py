@@ -117,8 +117,9 @@ class ColmapDatabase:
         """Return the keypoints of an image in COLMAP's pixels, ``(N, 2)``, and descriptors."""
         kind: type = np.uint8 if self._settings["binary"] else np.float32
         (xy,) = self._find("SELECT data FROM keypoints WHERE image_id = ?", image)
-        count, data = self._find("SELECT rows, data FROM descriptors WHERE image_id = ?", image)
-        descriptors: Descriptors = np.frombuffer(data, kind).reshape(count, -1 if count else 0)
+        query = "SELECT rows, cols, data FROM descriptors WHERE image_id = ?"
+        count, width, data = self._find(query, image)
+        descriptors: Descriptors = np.frombuffer(data, np.uint8).reshape(count, width).view(kind)
         return np.frombuffer(xy, np.float32).reshape(-1, 2), descriptors
 
     def is_matched(self, first: int, second: int) -> bool:

@@ -23,6 +23,9 @@ DEGENERATE, UNCALIBRATED, PLANAR_OR_PANORAMIC = 1, 3, 6
 BLOCK = 64
 """Images that `exhaustive` needs at a time, twice."""
 
+# Beyond, descriptors of unrelated points begin: with as many wrong matches as keypoints make, there
+# would be an epipolar geometry that a few dozen obey by chance.
+_FARTHEST = {cv2.NORM_L2: 0.8, cv2.NORM_HAMMING: 48}
 _OVERLAP = 10  # images, and
 _LEAST = 15  # inliers, and
 _PLANAR = 0.8  # share of them that a homography explains: as by default in COLMAP
@@ -35,7 +38,8 @@ class VerifiedPair(NamedTuple):
     Attributes
     ----------
     matches, inliers
-        ``(M, 2)``: a keypoint of each image; all mutual nearest neighbours, and those that agree.
+        ``(M, 2)``: a keypoint of each image; mutual nearest neighbours that are near
+        enough, and those that agree.
     config
         `DEGENERATE`, `UNCALIBRATED` or `PLANAR_OR_PANORAMIC`.
     F, H
@@ -92,7 +96,8 @@ def verify_pair(
         Its matrices are in the pixels given.
     """
     found = BFMatcher(norm, crossCheck=True).match(first[1], second[1])
-    matches = np.array([(m.queryIdx, m.trainIdx) for m in found], np.intp).reshape(-1, 2)
+    near = [(m.queryIdx, m.trainIdx) for m in found if m.distance < _FARTHEST[norm]]
+    matches = np.array(near, np.intp).reshape(-1, 2)
     if len(matches) < _LEAST:
         return VerifiedPair(matches, matches[:0], DEGENERATE)
     source, target = first[0][matches[:, 0]], second[0][matches[:, 1]]

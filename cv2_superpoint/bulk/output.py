@@ -55,6 +55,8 @@ def open_output(path: Path, settings: Settings) -> Iterator[Output]:
     OSError
         If it cannot be written.
     """
+    if not path.parent.is_dir():
+        raise BulkError(f"there is no folder {path.parent}")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         lock.acquire()

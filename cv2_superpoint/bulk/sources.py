@@ -23,6 +23,7 @@ from .errors import BulkError
 
 _IMAGE = re.compile(r"\.(bmp|jp2|jpe?g|jpe|p[bgnp]m|png|tiff?|webp)$", re.IGNORECASE)
 _ARCHIVE = re.compile(r"\.(tar(\.(gz|bz2|xz))?|tgz|tbz2|txz)$", re.IGNORECASE)
+_VIDEO = re.compile(r"\.(3gp|avi|m4v|mkv|mov|mp4|mpe?g|mts|webm|wmv)$", re.IGNORECASE)
 
 Data = Path | bytes | npt.NDArray[np.uint8] | Exception
 
@@ -68,7 +69,8 @@ def find_roots(sources: Sequence[str]) -> list[Root]:
     Parameters
     ----------
     sources
-        Paths, and patterns as of ``glob`` (``**`` for any depth), which stand for files.
+        Paths, and patterns as of ``glob`` (``**`` for any depth), which stand for the images,
+        archives and videos that match, by their suffixes.
 
     Raises
     ------
@@ -85,9 +87,9 @@ def find_roots(sources: Sequence[str]) -> list[Root]:
         elif glob.has_magic(source):
             fixed = _fixed_part(source)
             prefix = "" if alone else fixed.absolute().name
-            found = [p for p in map(Path, glob.iglob(source, recursive=True)) if p.is_file()]
+            found = list(map(Path, filter(_is_known, glob.iglob(source, recursive=True))))
             if not found:
-                raise BulkError(f"no file matches {source}")
+                raise BulkError(f"no image, archive or video matches {source}")
             names = (os.path.relpath(p, fixed).replace(os.sep, "/") for p in found)
             labels = (_label(posixpath.join(prefix, name)) for name in names)
             roots += map(Root, labels, found)
@@ -115,9 +117,8 @@ def list_items(roots: Iterable[Root], every: int = 1) -> Iterator[Item]:
         If a folder cannot be listed, or OpenCV cannot be given the name of a video.
     """
     for root in roots:
-        contents = _contents(root.path, every)
-        for name, data in contents:
-            yield Item(_clean(posixpath.join(root.label, name) if name else root.label), data)
+        for name, data in _contents(root.path, every):
+            yield Item(_clean(f"{root.label}/{_clean(name)}"), data)
 
 
 def count_items(roots: Iterable[Root], every: int = 1) -> int:
@@ -199,6 +200,10 @@ def _is_image(name: str) -> bool:
     return bool(_IMAGE.search(name))
 
 
+def _is_known(name: str) -> bool:
+    return bool(_IMAGE.search(name) or _ARCHIVE.search(name) or _VIDEO.search(name))
+
+
 def _is_archive(name: str) -> bool:
     return bool(_ARCHIVE.search(name))
 
@@ -220,5 +225,5 @@ def _fixed_part(pattern: str) -> Path:
 
 def _clean(name: str) -> str:
     """Return a name that stays inside a folder, and that any output can store."""
-    inside = posixpath.normpath("/" + name).lstrip("/")
+    inside = posixpath.normpath("/" + name).strip("/")
     return os.fsencode(inside).decode("utf-8", "backslashreplace")
