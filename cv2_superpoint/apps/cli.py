@@ -314,7 +314,8 @@ def _extract(options: argparse.Namespace) -> None:
     try:
         status = extraction.extract(options, feature)
     except ImportError as error:
-        _fail(f"extract needs the package {error.name}, which comes with the extra `bulk`")
+        extra = "ray" if options.engine == "ray" and error.name != "h5py" else "bulk"
+        _fail(f"extract needs the package {error.name}, which comes with the extra `{extra}`")
     except BulkError as error:
         _fail(error)
     except OSError as error:

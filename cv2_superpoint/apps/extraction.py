@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..settings import DetectionSettings
 
 if TYPE_CHECKING:
+    from ..bulk.pipeline import Engine
     from ..opencv.feature2d import SuperPoint
 
 DONE, SOME_BROKEN = 0, 3
@@ -48,7 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with a .db, images of one size share a camera; default: each has its own",
     )
     add("--batch", type=_count, default=16, help="images of one size at a time; default: 16")
-    add("--workers", type=_count, default=2, help="threads that decode images; default: 2")
+    add("--engine", choices=("local", "ray"), default="local", help="ray: on a cluster, by Ray")
+    add(
+        "--workers",
+        type=_count,
+        default=2,
+        help="threads that decode, or with ray processes that extract; default: 2",
+    )
 
 
 def _count(text: str) -> int:
@@ -75,7 +82,7 @@ def extract(options: argparse.Namespace, feature: SuperPoint) -> int:
     from ..bulk.colmap import ColmapDatabase
     from ..bulk.errors import BulkError
     from ..bulk.output import open_output
-    from ..bulk.pipeline import local_engine, match_images, run
+    from ..bulk.pipeline import match_images, run
     from ..bulk.sources import count_items, find_roots, list_items
 
     if options.output.suffix != ".db" and (options.match or options.single_camera):
@@ -93,8 +100,7 @@ def extract(options: argparse.Namespace, feature: SuperPoint) -> int:
     with open_output(options.output, settings) as output:
         total = count_items(roots, options.every)
         items = list_items(roots, options.every)
-        engine = local_engine(feature, options.batch, options.workers)
-        done = run(items, total, engine, output)
+        done = run(items, total, _engine(options, feature), output)
         rate = done.written / max(done.seconds, 1e-9)
         print(f"{done.written} images extracted, {rate:.1f} images/s")
         print(f"{done.present} were there already, {done.broken} are broken")
@@ -104,3 +110,13 @@ def extract(options: argparse.Namespace, feature: SuperPoint) -> int:
             print(f"{matched} pairs matched, {verified} of them verified")
     print(f"wrote {options.output}")
     return SOME_BROKEN if done.broken else DONE
+
+
+def _engine(options: argparse.Namespace, feature: SuperPoint) -> Engine:
+    if options.engine == "ray":
+        from ..bulk.ray_engine import ray_engine
+
+        return ray_engine(feature, options.batch, options.workers)
+    from ..bulk.pipeline import local_engine
+
+    return local_engine(feature, options.batch, options.workers)

@@ -17,6 +17,8 @@ from .output import Settings, check_settings, to_text
 _SETTINGS = "cv2_superpoint"  # attribute of the file
 _FORMAT = ("v108", "v108")  # later ones mark a file as open, and refuse it once that was killed
 
+_MOST_PENDING = 1 << 26  # bytes in memory
+
 
 class Hdf5:
     """A group for each image, named like it, with ``keypoints``, ``descriptors`` and so on.
@@ -55,7 +57,6 @@ class Hdf5:
         assert features.descriptors is not None
         group = self._file.create_group(name)
         group["keypoints"] = features.xy
-        group["keypoints"].attrs["uncertainty"] = 1.0  # pixels; hloc reads it when it localises
         group["descriptors"] = np.ascontiguousarray(features.descriptors.T)
         group["scores"] = features.score
         group["image_size"] = np.array(image_size)
@@ -80,6 +81,3 @@ def _images(group: h5py.Group, path: str) -> Iterator[str]:
                 yield path + name
             else:
                 yield from _images(member, f"{path}{name}/")
-
-
-_MOST_PENDING = 1 << 26  # bytes

@@ -31,13 +31,12 @@ def test_hloc_matches_what_it_reads(pictures, extract):
 
 
 def test_hlocs_import_makes_colmaps_pixels(pictures, extract):
-    """``import_features`` adds 0.5 to what is in the file, and ``uncertainty`` is an attribute."""
+    """``import_features`` adds 0.5 to what is in the file."""
     path = extract(pictures, to="features.h5")
     database = read_all(extract(pictures, to="database.db"))
     with h5py.File(path, "r") as file:
         for name in ("0.png", "more/5.png"):
             keypoints = file[name]["keypoints"].__array__()
-            assert file[name]["keypoints"].attrs["uncertainty"] == 1
             np.testing.assert_allclose(keypoints + 0.5, database[name][0] + 0.5, atol=1e-4)
     assert set(database) == set(read_all(path))
 

@@ -1,0 +1,85 @@
+"""Extraction on a cluster, by Ray Data."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import ray
+
+from ..opencv.feature2d import SuperPoint
+from .decode import decode_item
+from .pipeline import Engine, Extracted, ahead, extract
+from .sources import Item
+
+_IMAGES, _BYTES = 5_000, 1 << 28  # that are handed out at once: so many for each worker, and in all
+_DECODERS = 2  # threads of each worker
+
+
+def ray_engine(feature: SuperPoint, batch: int, workers: int) -> Engine:
+    """Return what extracts on the workers of a Ray cluster.
+
+    The cluster is that of the environment variable ``RAY_ADDRESS``, or the one running on this
+    machine; without one, it is started, of this machine alone. Files must have the same path
+    everywhere; archives and videos are read here. What a worker has when it dies is done again by
+    another.
+
+    Parameters
+    ----------
+    feature
+        Each worker makes its own from it, on a GPU if the cluster has some.
+    batch
+        Images to extract from at once, and to do again if a worker dies.
+    workers
+        How many of them, each with one core or one GPU.
+    """
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level="error")
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False  # there is one already
+
+    def engine(items: Iterator[Item]) -> Iterator[Extracted]:
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+        for part in _parts(items, workers):
+            blocks = -(-len(part) // batch)
+            found = ray.data.from_items(part, override_num_blocks=blocks).map_batches(
+                _Worker,
+                fn_constructor_args=[feature, batch],
+                batch_size=batch,
+                compute=ray.data.ActorPoolStrategy(size=min(workers, blocks)),
+                num_cpus=1,
+                num_gpus=gpus,
+            )
+            for row in found.iter_rows():
+                yield pickle.loads(row["found"])
+
+    return engine
+
+
+def _parts(items: Iterator[Item], workers: int) -> Iterator[list[dict[str, bytes]]]:
+    """Yield as many items at a time as memory has room for, pickled."""
+    part: list[dict[str, bytes]] = []
+    size = 0
+    for item in items:
+        part.append({"item": pickle.dumps(item)})
+        size += len(part[-1]["item"])
+        if len(part) == _IMAGES * workers or size > _BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+class _Worker:
+    """Holds a network between batches."""
+
+    def __init__(self, feature: SuperPoint, batch: int) -> None:
+        self._feature, self._batch = feature, batch
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
+        items = map(pickle.loads, rows["item"])
+        decoded = ahead(decode_item, items, _DECODERS, self._batch)
+        found = [pickle.dumps(one) for one in extract(decoded, self._feature, self._batch)]
+        return {"found": np.array(found, object)}
