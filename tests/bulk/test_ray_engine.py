@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cv2_superpoint import SuperPoint, SuperPoint_create
+from cv2_superpoint import SuperPoint
 from cv2_superpoint.bulk.npz import NpzFolder
 from cv2_superpoint.bulk.pipeline import run
 from cv2_superpoint.bulk.sources import find_roots, list_items
