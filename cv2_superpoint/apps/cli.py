@@ -312,7 +312,7 @@ def _extract(options: argparse.Namespace) -> None:
     kind = cv2.CV_8U if options.binary else cv2.CV_32F
     feature = _create(options, nlevels=options.nlevels, descriptorType=kind)
     try:
-        status = extraction.extract(options, feature)
+        lines, status = extraction.extract(options, feature)
     except ImportError as error:
         extra = "ray" if options.engine == "ray" and error.name != "h5py" else "bulk"
         _fail(f"extract needs the package {error.name}, which comes with the extra `{extra}`")
@@ -320,6 +320,7 @@ def _extract(options: argparse.Namespace) -> None:
         _fail(error)
     except OSError as error:
         _fail(f"{error.filename or options.output}: {_reason(error)}")
+    print(*lines, sep="\n")
     if status:
         sys.exit(status)
 

@@ -64,12 +64,14 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def extract(options: argparse.Namespace, feature: SuperPoint) -> int:
-    """Extract as the options say, and print what was done.
+def extract(options: argparse.Namespace, feature: SuperPoint) -> tuple[list[str], int]:
+    """Extract as the options say.
 
     Returns
     -------
-    int
+    lines : list of str
+        What was done.
+    status : int
         `DONE` or `SOME_BROKEN`.
 
     Raises
@@ -102,14 +104,15 @@ def extract(options: argparse.Namespace, feature: SuperPoint) -> int:
         items = list_items(roots, options.every)
         done = run(items, total, _engine(options, feature), output)
         rate = done.written / max(done.seconds, 1e-9)
-        print(f"{done.written} images extracted, {rate:.1f} images/s")
-        print(f"{done.present} were there already, {done.broken} are broken")
+        lines = [
+            f"{done.written} images extracted, {rate:.1f} images/s",
+            f"{done.present} were there already, {done.broken} are broken",
+        ]
         if options.match:
             assert isinstance(output, ColmapDatabase)
             matched, verified = match_images(output, options.match, feature.defaultNorm())
-            print(f"{matched} pairs matched, {verified} of them verified")
-    print(f"wrote {options.output}")
-    return SOME_BROKEN if done.broken else DONE
+            lines.append(f"{matched} pairs matched, {verified} of them verified")
+    return [*lines, f"wrote {options.output}"], SOME_BROKEN if done.broken else DONE
 
 
 def _engine(options: argparse.Namespace, feature: SuperPoint) -> Engine:
