@@ -314,8 +314,8 @@ def _extract(options: argparse.Namespace) -> None:
     try:
         lines, status = extraction.extract(options, feature)
     except ImportError as error:
-        extra = "ray" if options.engine == "ray" and error.name != "h5py" else "bulk"
-        _fail(f"extract needs the package {error.name}, which comes with the extra `{extra}`")
+        extra = "ray" if error.name in ("ray", "pyarrow") else "bulk"
+        _fail(f"extract needs a package of the extra `{extra}`: {error}")
     except BulkError as error:
         _fail(error)
     except OSError as error:

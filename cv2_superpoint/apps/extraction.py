@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..model.weights import DEFAULT_MODEL
 from ..settings import DetectionSettings
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def extract(options: argparse.Namespace, feature: SuperPoint) -> tuple[list[str]
         "nfeatures": options.nfeatures,
         "nlevels": options.nlevels,
         "binary": options.binary,
-        "model": options.model,
+        "model": options.model or DEFAULT_MODEL,
         "weights": options.weights and hashlib.sha256(options.weights.read_bytes()).hexdigest(),
         "precision": options.precision,
         "single_camera": options.single_camera,

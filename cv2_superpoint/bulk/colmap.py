@@ -84,9 +84,6 @@ class ColmapDatabase:
     def __contains__(self, name: str) -> bool:
         return bool(self._find("SELECT 1 FROM images WHERE name = ?", name))
 
-    def __iter__(self) -> Iterator[str]:
-        return (name for (name,) in self._connection.execute("SELECT name FROM images"))
-
     def write(self, name: str, image_size: tuple[int, int], features: Features) -> None:
         """Add the features of an image, and its camera."""
         assert features.descriptors is not None

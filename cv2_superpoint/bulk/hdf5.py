@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..features import Features
 from ..files import write_atomically
+from .errors import BulkError
 from .journal import JournaledFile
 from .output import Settings, check_settings, to_text
 
@@ -41,16 +41,17 @@ class Hdf5:
         self._stream = JournaledFile(path)
         try:
             self._file = h5py.File(self._stream, "r+", libver=_FORMAT)
-            kept = self._file.attrs.get(_SETTINGS)
-        except OSError:  # no HDF5
-            kept = None
-        check_settings(path, kept, settings)
+        except OSError as error:
+            self._stream.close()
+            raise BulkError(f"{path} exists, and is no HDF5 file") from error
+        try:
+            check_settings(path, self._file.attrs.get(_SETTINGS), settings)
+        except BulkError:
+            self.close()
+            raise
 
     def __contains__(self, name: str) -> bool:
         return f"{name}/image_size" in self._file
-
-    def __iter__(self) -> Iterator[str]:
-        return _images(self._file, "")
 
     def write(self, name: str, image_size: tuple[int, int], features: Features) -> None:
         """Add the features of an image."""
@@ -72,12 +73,3 @@ class Hdf5:
         """Close it, without what was not committed."""
         self._file.close()
         self._stream.close()
-
-
-def _images(group: h5py.Group, path: str) -> Iterator[str]:
-    for name, member in group.items():
-        if isinstance(member, h5py.Group):
-            if "image_size" in member:
-                yield path + name
-            else:
-                yield from _images(member, f"{path}{name}/")

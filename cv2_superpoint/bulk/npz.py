@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +33,6 @@ class NpzFolder:
 
     def __contains__(self, name: str) -> bool:
         return self._path(name).exists()
-
-    def __iter__(self) -> Iterator[str]:
-        for path in self._folder.rglob("*.npz"):
-            yield path.relative_to(self._folder).as_posix().removesuffix(".npz")
 
     def write(self, name: str, image_size: tuple[int, int], features: Features) -> None:
         """Add the features of an image."""

@@ -23,9 +23,6 @@ class Output(Protocol):
     def __contains__(self, name: str) -> bool:
         """Tell whether the features of an image are there."""
 
-    def __iter__(self) -> Iterator[str]:
-        """Yield the names of all images."""
-
     def write(self, name: str, image_size: tuple[int, int], features: Features) -> None:
         """Add the features of an image that is not there; its size is ``(width, height)``."""
 

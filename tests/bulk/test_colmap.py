@@ -20,6 +20,9 @@ from cv2_superpoint.bulk.geometry import (
     verify_pair,
 )
 
+pytest.importorskip("filelock")
+pytest.importorskip("tqdm")
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from .conftest import read_all
+from feature_outputs import read_all
 
 h5py = pytest.importorskip("h5py")
 

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from feature_outputs import assert_same, read_all
 
 from cv2_superpoint import SuperPoint
 from cv2_superpoint.bulk.npz import NpzFolder
 from cv2_superpoint.bulk.pipeline import run
 from cv2_superpoint.bulk.sources import find_roots, list_items
-
-from .conftest import assert_same, read_all
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
