@@ -15,10 +15,8 @@ from feature_outputs import OUTPUTS, assert_same, read_all
 from cv2_superpoint import SuperPoint_create
 
 pytest.importorskip("h5py")
-pytest.importorskip("tqdm")
 filelock = pytest.importorskip("filelock")
-
-from cv2_superpoint.bulk import pipeline
+pipeline = pytest.importorskip("cv2_superpoint.bulk.pipeline")
 
 
 @pytest.mark.parametrize("to", OUTPUTS)
