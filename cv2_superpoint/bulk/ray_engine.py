@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -37,8 +38,8 @@ def ray_engine(feature: SuperPoint, batch: int, workers: int) -> Engine:
     """
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level="error")
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False  # there is one already
+    ray.data.DataContext.get_current().enable_progress_bars = False  # there is one already
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
     def engine(items: Iterator[Item]) -> Iterator[Extracted]:
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
