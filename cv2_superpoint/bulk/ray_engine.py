@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -43,34 +44,33 @@ def ray_engine(feature: SuperPoint, batch: int, workers: int) -> Engine:
 
     def engine(items: Iterator[Item]) -> Iterator[Extracted]:
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
-        for part in _parts(items, workers):
-            blocks = -(-len(part) // batch)
-            found = ray.data.from_items(part, override_num_blocks=blocks).map_batches(
+        for rows in _parts(items, batch, workers):
+            found = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
                 _Worker,
                 fn_constructor_args=[feature, batch],
-                batch_size=batch,
-                compute=ray.data.ActorPoolStrategy(size=min(workers, blocks)),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=min(workers, len(rows))),
                 num_cpus=1,
                 num_gpus=gpus,
             )
             for row in found.iter_rows():
-                yield pickle.loads(row["found"])
+                yield from pickle.loads(row["found"])
 
     return engine
 
 
-def _parts(items: Iterator[Item], workers: int) -> Iterator[list[dict[str, bytes]]]:
-    """Yield as many items at a time as memory has room for, pickled."""
-    part: list[dict[str, bytes]] = []
+def _parts(items: Iterator[Item], batch: int, workers: int) -> Iterator[list[dict[str, bytes]]]:
+    """Yield as many batches of items at a time as memory has room for, a row each."""
+    rows: list[dict[str, bytes]] = []
     size = 0
-    for item in items:
-        part.append({"item": pickle.dumps(item)})
-        size += len(part[-1]["item"])
-        if len(part) == _IMAGES * workers or size > _BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+    while some := list(islice(items, batch)):
+        rows.append({"items": pickle.dumps(some)})
+        size += len(rows[-1]["items"])
+        if len(rows) * batch >= _IMAGES * workers or size > _BYTES:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
 
 
 class _Worker:
@@ -80,7 +80,8 @@ class _Worker:
         self._feature, self._batch = feature, batch
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, Any]:
-        items = map(pickle.loads, rows["item"])
+        """Extract from a row of items."""
+        [items] = map(pickle.loads, rows["items"])
         decoded = ahead(decode_item, items, _DECODERS, self._batch)
-        found = [pickle.dumps(one) for one in extract(decoded, self._feature, self._batch)]
-        return {"found": np.array(found, object)}
+        found = list(extract(decoded, self._feature, self._batch))
+        return {"found": np.array([pickle.dumps(found)], object)}
