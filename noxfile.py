@@ -7,7 +7,7 @@ import nox
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
 
-PACKAGE = ["tests/apps", "tests/extract", "tests/model", "tests/opencv"]
+PACKAGE = ["tests/apps", "tests/bulk", "tests/extract", "tests/model", "tests/opencv"]
 """Tests that need neither train/ nor benchmarks/, and so none of their dependencies."""
 
 

@@ -78,6 +78,8 @@ def test_plain_arrays_are_as_described(namespace):
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
 def test_pages_run_from_top_to_bottom(page, tmp_path, monkeypatch):
+    if page.name == "bulk.md":
+        pytest.importorskip("h5py")
     if page.name == "cpp.md":
         pytest.importorskip("onnxruntime")
         if not hasattr(cv2, "ALIKED_create"):
@@ -91,7 +93,7 @@ def test_pages_run_from_top_to_bottom(page, tmp_path, monkeypatch):
     for language, block in re.findall(r"```(python|sh)\n(.*?)```", read(page), re.DOTALL):
         if language == "python":
             exec(block, names)
-        elif re.match("cv2-superpoint (detect photo.jpg|export)", block):
+        elif re.match("cv2-superpoint ((detect|extract) photo.jpg|export)", block):
             main(shlex.split(block)[1:])
 
 

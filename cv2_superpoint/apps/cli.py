@@ -1,4 +1,4 @@
-"""The command ``cv2-superpoint``: match, detect, track, export, doctor."""
+"""The command ``cv2-superpoint``: match, detect, track, extract, export, doctor."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ..bulk.errors import BulkError
 from ..files import write_atomically
 from ..model.network import ARCHITECTURES
 from ..opencv.feature2d import SuperPoint
@@ -24,6 +25,7 @@ from ..opencv.source import Source
 from ..runners.choose import PRECISIONS
 from ..runners.simulated_int8 import simulate_int8
 from ..settings import DetectionSettings
+from . import extraction
 from .doctor import broken, examine, report
 from .drawing import caption, draw_keypoints, draw_matches, draw_tracks, grid
 from .example import disparity_inliers, stereo_pair
@@ -97,6 +99,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     track.set_defaults(run=_track)
 
+    extract = commands.add_parser(
+        "extract", parents=[feature], help="extract the features of many images into one output"
+    )
+    extraction.add_arguments(extract)
+    extract.set_defaults(run=_extract)
+
     export = commands.add_parser(
         "export", parents=[network], help="write an ONNX file, for OpenCV 5 or another runtime"
     )
@@ -137,9 +145,10 @@ def _size(text: str) -> tuple[int, int]:
     return int(found[2]), int(found[1])
 
 
-def _create(options: argparse.Namespace) -> SuperPoint:
+def _create(options: argparse.Namespace, **parameters: Any) -> SuperPoint:
     return SuperPoint(
         options.nfeatures,
+        **parameters,
         model=options.model,
         weights=options.weights,
         device=options.device,
@@ -276,6 +285,23 @@ def _track_video(options: argparse.Namespace) -> None:
             raise OSError(f"{output} is incomplete, {whole} of {written} frames: is the disk full?")
         lines.append(f"wrote {output}")
     print(*lines, sep="\n")
+
+
+def _extract(options: argparse.Namespace) -> None:
+    kind = cv2.CV_8U if options.binary else cv2.CV_32F
+    feature = _create(options, nlevels=options.nlevels, descriptorType=kind)
+    try:
+        lines, status = extraction.extract(options, feature)
+    except ImportError as error:
+        extra = "ray" if error.name in ("ray", "pyarrow") else "bulk"
+        _fail(f"extract needs a package of the extra `{extra}`: {error}")
+    except BulkError as error:
+        _fail(error)
+    except OSError as error:
+        _fail(f"{error.filename or options.output}: {_reason(error)}")
+    print(*lines, sep="\n")
+    if status:
+        sys.exit(status)
 
 
 def _export(options: argparse.Namespace) -> None:
