@@ -50,6 +50,39 @@ def test_akaze_and_brisk_are_replaced_wherever_they_are():
     assert [hasattr(home, "AKAZE_create") for home in homes] == before
 
 
+def test_other_names_of_a_feature_are_replaced():
+    contrib = getattr(cv2, "xfeatures2d", None)
+    if contrib is None:
+        pytest.skip("needs opencv_contrib")
+    with cv2_superpoint.replacing("SIFT", "AKAZE"):
+        assert isinstance(contrib.SIFT_create(), cv2_superpoint.SIFT)
+        akaze = cv2.AKAZE_create(cv2.AKAZE_DESCRIPTOR_KAZE, diffusivity=cv2.KAZE_DIFF_CHARBONNIER)
+        assert (akaze.descriptorType(), akaze.getDiffusivity()) == (cv2.CV_32F, 3)
+        flat = getattr(cv2, "xfeatures2d_AKAZE", None)  # in OpenCV 5
+        assert flat is None or isinstance(flat.create(), cv2_superpoint.AKAZE)
+    assert not isinstance(contrib.SIFT_create(), cv2_superpoint.SIFT)
+
+
+def test_what_wants_a_cpp_feature_takes_ours():
+    stop = (cv2.TERM_CRITERIA_COUNT, 5, 0)
+    before = cv2.detail.computeImageFeatures2, cv2.AffineFeature, cv2.AffineFeature_create
+    with cv2_superpoint.replacing("SIFT"):
+        sift = cv2.SIFT_create(50)
+        one = cv2.detail.computeImageFeatures2(sift, IMAGE)
+        several = cv2.detail.computeImageFeatures(featuresFinder=sift, images=[IMAGE, IMAGE])
+        assert [len(found.getKeypoints()) for found in (one, *several)] == [50] * 3
+        for make in (cv2.AffineFeature_create, cv2.AffineFeature.create):
+            assert len(make(sift, 1).detect(IMAGE)) > 50
+        keypoints, rows = sift.detectAndCompute(IMAGE, None)
+        for module in (cv2, getattr(cv2, "xfeatures2d", cv2)):  # OpenCV 4, OpenCV 5
+            if hasattr(module, "BOWImgDescriptorExtractor"):
+                bag = module.BOWImgDescriptorExtractor(sift, cv2.BFMatcher())
+                bag.setVocabulary(cv2.kmeans(rows, 8, None, stop, 1, cv2.KMEANS_PP_CENTERS)[2])
+                assert bag.compute(IMAGE, keypoints).shape == (1, 8)
+    after = cv2.detail.computeImageFeatures2, cv2.AffineFeature, cv2.AffineFeature_create
+    assert before == after
+
+
 def test_after_an_error_opencv_is_as_before():
     with pytest.raises(ZeroDivisionError), cv2_superpoint.replacing("ORB"):
         1 / 0  # noqa: B018
