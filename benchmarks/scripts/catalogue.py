@@ -23,7 +23,7 @@ _SAMPLES = {
                               ("SIFT", "--features sift view1.png view2.png view3.png"),
                               ("AKAZE", "--features akaze view1.png view2.png view3.png"),
                               ("BRISK", "--features brisk view1.png view2.png view3.png")],
-    "essential_mat_reconstr.py": [("SIFT", "")],
+    "essential_mat_reconstr.py": [("SIFT", "essential_mat_data.txt ./")],
     "tutorial_code/features*/akaze_matching/AKAZE_match.py": [("AKAZE", "")],
 }  # fmt: skip
 _TESTS = {
