@@ -15,7 +15,7 @@ _SAMPLES = {
                     ("SIFT", "--feature=sift"), ("SIFT", "--feature=sift-flann"),
                     ("AKAZE", "--feature=akaze"), ("AKAZE", "--feature=akaze-flann"),
                     ("BRISK", "--feature=brisk"), ("BRISK", "--feature=brisk-flann")],
-    "asift.py": [("ORB", "--feature=orb"), ("SIFT", "--feature=sift")],
+    "asift.py": [("ORB", "--feature=orb"), ("SIFT", "--feature=sift-flann")],
     "plane_tracker.py": [("ORB", "")],
     "plane_ar.py": [("ORB", "")],
     "feature_homography.py": [("ORB", "")],
@@ -86,13 +86,13 @@ def find_cases(source: Path, data: Path) -> Iterator[Case]:
         common = source / "modules" / "python" / "test"
         scenes = source / "samples" / "python"
         for script in sorted((source / "modules").glob(pattern)):
-            arguments = ("--repo", str(source), *tests.split())
-            yield Case(script.name, script, features, arguments, (common, scenes))
+            options = ("--repo", str(source), *tests.split())
+            yield Case(script.name, script, features, options, (common, scenes))
     for page in sorted((source / "doc" / "py_tutorials").rglob("*.markdown")):
         yield from _tutorials(page, data)
     for script in sorted(PACKAGES.glob("*.py")):
-        features = re.findall(r"--features ([\w,]+)", script.read_text(encoding="utf-8"))
-        for feature in features[0].split(","):
+        (several,) = re.findall(r"--features ([\w,]+)", script.read_text(encoding="utf-8"))
+        for feature in several.split(","):
             yield Case(f"{script.stem} ({feature})", script, feature, (feature,))
 
 
@@ -112,8 +112,8 @@ def make_data(source: Path, folder: Path) -> None:
     for picture in sorted((source / "samples" / "data").iterdir()):
         if picture.is_file():
             (folder / picture.name).symlink_to(picture.resolve())
-    for name, picture in _STUBS.items():
-        (folder / name).symlink_to((source / "samples" / "data" / picture).resolve())
+    for name, stub in _STUBS.items():
+        (folder / name).symlink_to((source / "samples" / "data" / stub).resolve())
     (folder / "stitching").mkdir()
     for number, view in enumerate(_turned_views(), 1):
         cv2.imwrite(str(folder / f"view{number}.png"), view)

@@ -28,9 +28,8 @@ _FEATURES_OF_IMAGES = re.compile(r"\bcv2?\.detail\.computeImageFeatures2?\b")
 _IMPORT = re.compile(r"^([ \t]*import cv2(?: as cv)?)\b", re.MULTILINE)
 
 
-_IDLE = re.compile(
-    r"WARN|ERROR:|DEBUG|repo path|unable to open|\d ?(ms|s|seconds)\b"
-)  # lines that tell nothing
+_IDLE = re.compile(r"WARN|ERROR:|DEBUG|repo path|unable to open|\d ?(ms|s|seconds)\b")
+"""Lines that tell nothing, or differ from run to run."""
 
 
 def add_command(commands: Any) -> None:
@@ -72,8 +71,12 @@ def run(options: argparse.Namespace) -> None:
             cells = [
                 _run(case, "-", data, options, "opencv"),
                 _run(case, case.features, data, options, "replaced"),
-                f"{_run(edited, '-', data, options, 'edited')} ({changed})" if changed else "",
             ]
+            if changed:
+                said = _run(edited, "-", data, options, "edited")
+                cells.append(f"{'the same' if said == cells[-1] else said} ({changed})")
+            else:
+                cells.append("")
             lines.append(f"| `{case.name}` | {' | '.join(cells)} |")
             tqdm.write(lines[-1])
     if options.out:

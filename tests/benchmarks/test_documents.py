@@ -36,7 +36,7 @@ def test_every_command_is_shown() -> None:
     shown = {shlex.split(command)[3] for command in commands("benchmarks/README.md")}
     assert shown == {
         *("hpatches", "rotation", "tilt", "scale", "zoom-rotation"),
-        *("speed", "memory", "accuracy-over-time"),
+        *("speed", "memory", "accuracy-over-time", "scripts"),
     }
 
 
