@@ -28,7 +28,7 @@ _FEATURES_OF_IMAGES = re.compile(r"\bcv2?\.detail\.computeImageFeatures2?\b")
 _IMPORT = re.compile(r"^([ \t]*import cv2(?: as cv)?)\b", re.MULTILINE)
 
 
-_IDLE = re.compile(r"WARN|ERROR:|DEBUG|repo path|unable to open|\d ?(ms|s|seconds)\b")
+_IDLE = re.compile(r"WARN|ERROR:|DEBUG|repo path|unable to open|https?:|\d ?(ms|s|seconds)\b")
 """Lines that tell nothing, or differ from run to run."""
 
 
