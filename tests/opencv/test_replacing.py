@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
@@ -12,6 +14,7 @@ from contract import IMAGE
 import cv2_superpoint
 from cv2_superpoint import replace
 
+ROOT = str(Path(cv2_superpoint.__file__).parents[1])
 ORIGINAL = {name: getattr(cv2, name) for name in ("ORB", "ORB_create", "SIFT", "SIFT_create")}
 
 
@@ -139,6 +142,9 @@ def test_a_script_runs_as_it_is(tmp_path):
     assert done.stdout == wanted
     plain = python(*run, "--features", "SIFT,AKAZE", *script)
     assert " cv2 next to it " in plain.stdout
+    module = ("-m", "script", "photo.png", "-m", "x")
+    done = python(*run, *module, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT})
+    assert done.stdout == wanted.replace("--features", "-m"), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -146,6 +152,7 @@ def test_a_script_runs_as_it_is(tmp_path):
     [
         ([], "required: script"),
         (["no such script.py"], "no such script"),
+        (["-m", "no_such.module"], "no such module: no_such.module"),
         (["--features", "SURF", "script.py"], "can replace ORB, SIFT, AKAZE, BRISK, not SURF"),
     ],
 )
