@@ -25,7 +25,7 @@ lines changed that name the feature; show what each printed last, and what it ma
 There are no windows, and whoever would press a key or draw a rectangle is simulated."""
 
 _FEATURES_OF_IMAGES = re.compile(r"\bcv2?\.detail\.computeImageFeatures2?\b")
-_IMPORT = re.compile(r"^([ \t]*import cv2(?: as cv)?)\b", re.MULTILINE)
+_IMPORT = re.compile(r"^([ \t]*)(import [^\n]*\bcv2\b)", re.MULTILINE)
 
 
 _IDLE = re.compile(r"WARN|ERROR:|DEBUG|repo path|unable to open|https?:|\d ?(ms|s|seconds)\b")
@@ -107,7 +107,9 @@ def _edited(case: Case, folder: Path) -> tuple[Case, int]:
                 new = _FEATURES_OF_IMAGES.sub("cv2_superpoint.compute_image_features", new)
             pairs = zip(text.splitlines(), new.splitlines(), strict=True)
             changed += sum(line != other for line, other in pairs)
-            text = text if new == text else _IMPORT.sub(r"\1, cv2_superpoint", new, count=1)
+            text = (
+                text if new == text else _IMPORT.sub(r"\1import cv2_superpoint\n\1\2", new, count=1)
+            )
         (folder / path.name).write_text(text, encoding="utf-8")
     return replace(case, script=folder / case.script.name), changed
 
