@@ -30,7 +30,6 @@ _TESTS = {
     "features*/misc/python/test/test_feature_homography.py": ("ORB,AKAZE", ""),
     "flann/misc/python/test/test_flann_based_matcher.py": ("ORB", ""),
     "python/test/test_umat.py": ("ORB", "UMat.test_umat_matching"),
-    "python/test/test_algorithm_rw.py": ("ORB", ""),
     # The others of the file use no feature from Python.
     "stitching/misc/python/test/test_stitching.py": (
         "ORB",

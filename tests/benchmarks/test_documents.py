@@ -13,7 +13,7 @@ import benchmarks
 from benchmarks.__main__ import make_parser
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ("README.md", "benchmarks/README.md")
+PAGES = ("README.md", "benchmarks/README.md", "docs/compatibility.md")
 
 
 def commands(page: str) -> list[str]:
