@@ -1,4 +1,4 @@
-"""Accuracy, invariance and speed of local features.
+"""Accuracy, invariance and speed of local features, and what they do in other people's scripts.
 
 The rooms::
 
@@ -53,6 +53,12 @@ The rooms::
       plots               rows, footprints and points -> bars and curves
       test_speed          times of single calls, to find regressions
       regression          two files of them -> what has become slower: compare-speed
+
+    scripts/            ``python -m benchmarks scripts``
+      command             options in, a table out: what each script does with either feature
+      catalogue           OpenCV's source -> scripts, their arguments and the pictures they want
+      probe               runs one without windows, and notes what it matched and drew
+      packages/           a few lines for each package, to run what it does
 
 A new method is a line in `common.detectors.METHODS`.
 

@@ -7,6 +7,7 @@ import sys
 from .accuracy import command as hpatches
 from .invariance import command as invariance
 from .invariance import zoom_command
+from .scripts import command as scripts
 from .speed import command as speed
 from .speed import memory_command, regression, tradeoff
 
@@ -27,7 +28,8 @@ def make_parser() -> argparse.ArgumentParser:
     """Make the parser; PyTorch and matplotlib are imported by the commands once they run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for module in (hpatches, invariance, zoom_command, speed, memory_command, regression, tradeoff):
+    measuring = [hpatches, invariance, zoom_command, speed, memory_command]
+    for module in (*measuring, regression, tradeoff, scripts):
         module.add_command(commands)
     return parser
 

@@ -6,13 +6,14 @@ import argparse
 import runpy
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from .opencv.replacing import REPLACEABLE, replacing
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a script in this process, as ``python SCRIPT.py ARGS...`` would.
+    """Run a script in this process, as ``python SCRIPT.py ARGS...`` would, or a module.
 
     Its exit status, output and exceptions are its own.
     """
@@ -27,15 +28,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="NAME,...",
         help=f"what to replace, any of {', '.join(REPLACEABLE)}; by default ORB",
     )
-    parser.add_argument("script", type=Path)
+    parser.add_argument(
+        "-m", dest="module", action="store_true", help="the script is a module, as for python -m"
+    )
+    parser.add_argument("script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the script")
     chosen = parser.parse_args(arguments)
-    if not chosen.script.is_file():
-        parser.error(f"no such script: {chosen.script}")
-    sys.argv = [str(chosen.script), *chosen.arguments]
-    sys.path[0] = str(chosen.script.resolve().parent)
+    script, path = chosen.script, Path(chosen.script)
+    if not (_is_module(script) if chosen.module else path.is_file()):
+        parser.error(f"no such {'module' if chosen.module else 'script'}: {script}")
+    sys.argv = [script, *chosen.arguments]
     with replacing(*chosen.features):
-        runpy.run_path(str(chosen.script), run_name="__main__")
+        if chosen.module:
+            runpy.run_module(script, run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0] = str(path.resolve().parent)
+            runpy.run_path(script, run_name="__main__")
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # of the package that it is in, or no name
+        return False
 
 
 def _features(text: str) -> list[str]:

@@ -76,7 +76,10 @@ def test_plain_arrays_are_as_described(namespace):
     assert len(namespace["batch"]) == 2
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
+WITH_CODE = [page for page in DOCS if blocks(page, "python")]
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
 def test_pages_run_from_top_to_bottom(page, tmp_path, monkeypatch):
     if page.name == "bulk.md":
         pytest.importorskip("h5py")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from ..bulk.errors import BulkError
 from ..files import write_atomically
+from ..model.binary import sign_code
 from ..model.network import ARCHITECTURES
 from ..opencv.feature2d import SuperPoint
 from ..opencv.source import Source
@@ -127,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument(
         "--int8", action="store_true", help="round to 8-bit integers; with --for onnx"
+    )
+    export.add_argument(
+        "--binary", action="store_true", help="descriptors of 32 bytes; with --for onnx"
     )
     export.set_defaults(run=_export)
 
@@ -317,8 +321,9 @@ def _export(options: argparse.Namespace) -> None:
         _fail(f"sizes for {target} are multiples of {unit}")
     if find_spec("onnx") is None:
         _fail("export needs the package onnx, which comes with the extra `export`")
-    if options.int8 and target != "onnx":
-        _fail("--int8 is for --for onnx")
+    for option in ("int8", "binary"):
+        if vars(options)[option] and target != "onnx":
+            _fail(f"--{option} is for --for onnx")
     source = Source.of(
         options.model,
         options.weights,
@@ -337,7 +342,8 @@ def _export(options: argparse.Namespace) -> None:
             _fail("these weights do not say what int8 needs: the ranges of activations")
         network = simulate_int8(network, ranges)
     settings = DetectionSettings(nfeatures=options.nfeatures, nlevels=nlevels)
-    data = onnx_bytes(network, settings, target, options.size)
+    code = checkpoint.code or sign_code(network.architecture.descriptor_dim)
+    data = onnx_bytes(network, settings, target, options.size, code if options.binary else None)
     _write(options.output, lambda path: write_atomically(path, data))
     print(f"wrote {options.output}")
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..extract.graph import ExtractionGraph, strongest
+from ..model.binary import BYTES, BinaryCode
 from ..model.decode import heat_map, point_scores
 from ..model.network import SuperPointNet
 from ..settings import DetectionSettings
@@ -43,6 +44,7 @@ def onnx_bytes(
     settings: DetectionSettings,
     target: str,
     size: tuple[int, int] | None = None,
+    code: BinaryCode | None = None,
 ) -> bytes:
     """Return the content of an ONNX file that extracts points.
 
@@ -59,11 +61,12 @@ def onnx_bytes(
     web       none, but ``heat``              (1, D, H/8, W/8)      none
     ========  ==============================  ====================  ==============
 
-    Descriptors have unit L2 norm but in ``maps`` and ``web``. Where there are fewer than N points,
-    ``disk`` has a score of -1, and ``onnx`` one of 0. ``maps`` is for OpenCV 4, which cannot run
-    the rest of the graph: grey images, one level, sizes in multiples of 8, any number of points;
-    ``scores`` are 0 but at points, in whole pixels, and ``heat`` (1, 1, H, W) is what to refine
-    them by. ``web`` is the same without ``scores``, for code that finds the points itself.
+    Descriptors have unit L2 norm but in ``maps`` and ``web``, or are binary, of 32 uint8. Where
+    there are fewer than N points, ``disk`` has a score of -1, and ``onnx`` one of 0. ``maps`` is for
+    OpenCV 4, which cannot run the rest of the graph: grey images, one level, sizes in multiples of
+    8, any number of points; ``scores`` are 0 but at points, in whole pixels, and ``heat`` (1, 1, H,
+    W) is what to refine them by. ``web`` is the same without ``scores``, for code that finds the
+    points itself.
 
     Parameters
     ----------
@@ -76,6 +79,8 @@ def onnx_bytes(
     size
         ``(height, width)`` of the input, with B = 1; None: the target's default, which for ``onnx``
         is any, and any B, and for ``web`` any in multiples of 8.
+    code
+        For binary descriptors; of target ``onnx`` only.
 
     Raises
     ------
@@ -85,7 +90,8 @@ def onnx_bytes(
     size = size or _SIZES[target]
     outputs = ["keypoints", "descriptors", "scores"]
     axes: dict[str, dict[int, str]] = {}
-    channels, module = 3, _MODULES[target](ExtractionGraph(network, settings, size)).eval()
+    graph = ExtractionGraph(network, settings, size)
+    channels, module = 3, _MODULES[target](graph) if code is None else _Binary(graph, code)
     if target in DENSE:
         channels, outputs[0] = 1, "heat"
     else:
@@ -105,7 +111,7 @@ def onnx_bytes(
         # exporter, known: it needs more packages, and does not write this opset.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            module,
+            module.eval(),
             (torch.zeros(1, channels, *(size or (240, 320))),),
             stream,  # type: ignore[arg-type]
             dynamo=False,
@@ -164,6 +170,18 @@ class _Onnx(nn.Module):
     def outputs(self, xy: Tensor, descriptors: Tensor, score: Tensor) -> Outputs:
         """Return them as the target wants them."""
         return xy, descriptors, score
+
+
+class _Binary(_Onnx):
+    def __init__(self, graph: ExtractionGraph, code: BinaryCode) -> None:
+        super().__init__(graph)
+        self.directions, self.thresholds = map(torch.from_numpy, (code.directions, code.thresholds))
+
+    def outputs(self, xy: Tensor, descriptors: Tensor, score: Tensor) -> Outputs:
+        bits = ((descriptors @ self.directions.T)[..., None] > self.thresholds).float()
+        worth = 2.0 ** torch.arange(7, -1, -1)  # the first bit is the highest, as in numpy
+        rows = bits.reshape(*score.shape, BYTES, 8) @ worth
+        return xy, rows.to(torch.uint8), score
 
 
 class _Aliked(_Onnx):

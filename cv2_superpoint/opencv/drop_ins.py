@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import cv2
+import numpy as np
 
+from ..features import Descriptors
 from . import storage
 from .errors import bad_argument
 from .factory import Factory, as_function
@@ -177,6 +179,10 @@ class ORB(_DropIn):
 class SIFT(_DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.SIFT``, and float descriptors.
 
+    Their values are whole numbers from 0 to 255, as SIFT's: 128 and 256 times those of
+    :class:`SuperPoint`. Code may thus take their square roots (RootSIFT), or store them as bytes,
+    and distances of correct matches lie where SIFT's do.
+
     Parameters
     ----------
     nfeatures
@@ -233,6 +239,10 @@ class SIFT(_DropIn):
     getContrastThreshold, setContrastThreshold = _accessors("ContrastThreshold", float)
     getEdgeThreshold, setEdgeThreshold = _accessors("EdgeThreshold", float)
     getSigma, setSigma = _accessors("Sigma", float)
+
+    def _present(self, rows: Descriptors) -> Descriptors:
+        # Values above 0.5 are rare. An offset that is the same for all rows changes no distance.
+        return np.clip(np.rint(256 * rows + 128), 0, 255)
 
     def getNFeatures(self) -> int:
         """Return the largest number of keypoints; 0 or less: no limit."""

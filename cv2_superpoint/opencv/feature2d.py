@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, overload
 
@@ -308,6 +309,12 @@ class SuperPoint(Parameters):
             )
         except MemoryError as error:
             raise bad_argument(function, str(error), cv2.Error.StsNoMem) from error
+        found = [
+            features
+            if features.descriptors is None
+            else replace(features, descriptors=self._present(features.descriptors))
+            for features in found
+        ]
         by_image = dict(zip(present, found, strict=True))
         nothing = self._no_features(settings)
         return [by_image.get(i, nothing) for i in range(len(grey))]
@@ -339,8 +346,12 @@ class SuperPoint(Parameters):
             )
         except MemoryError as error:
             raise bad_argument("compute", str(error), cv2.Error.StsNoMem) from error
-        rows = dict(zip(present, found, strict=True))
+        rows = dict(zip(present, map(self._present, found), strict=True))
         return kept, [rows.get(i) for i in range(len(kept))]
+
+    def _present(self, rows: Descriptors) -> Descriptors:
+        """Return descriptors as the user gets them, which for a drop-in may be different."""
+        return rows
 
     # What OpenCV's matchers and generic code ask -----------------------------------------------
 

@@ -10,7 +10,8 @@ import numpy as np
 from .arguments import as_array, is_batch, mask_list, opencv_call, with_methods
 from .errors import bad_argument
 
-_ORB_create = cv2.ORB_create  # OpenCV's, also where `replacing` has put ours in its place
+# OpenCV's, also where `replacing` has put ours in their place.
+_ORB_create, _compute = cv2.ORB_create, cv2.detail.computeImageFeatures2
 
 
 @opencv_call
@@ -81,4 +82,4 @@ def _blank() -> Any:
     Only those that a C++ function has made: the bindings allocate ``cv2.detail.ImageFeatures()``
     without constructing it, and reading a field of it crashes OpenCV 4.
     """
-    return cv2.detail.computeImageFeatures2(_ORB_create(1), np.zeros((8, 8), np.uint8))
+    return _compute(_ORB_create(1), np.zeros((8, 8), np.uint8))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import Any
@@ -10,13 +10,24 @@ from unittest import mock
 
 import cv2
 
-from . import (
-    drop_ins,
-    image_features,  # noqa: F401  needs OpenCV's ORB, so it is loaded before that is replaced
-)
+from . import drop_ins
+from .affine import AffineFeature, affine_feature
+from .bag_of_words import BOWImgDescriptorExtractor
 from .feature2d import SuperPoint, SuperPoint_create
+from .image_features import compute_image_features
 
 REPLACEABLE = ("ORB", "SIFT", "AKAZE", "BRISK")
+
+# What accepts features written in C++ only, and what stands in for it, which accepts any.
+_STAND_INS: dict[str, Callable[..., Any]] = {
+    "AffineFeature": AffineFeature,
+    "AffineFeature_create": affine_feature,
+    "BOWImgDescriptorExtractor": BOWImgDescriptorExtractor,
+    "computeImageFeatures": compute_image_features,
+    "computeImageFeatures2": compute_image_features,
+}
+
+_CONTRIB: Any = getattr(cv2, "xfeatures2d", None)  # not in every wheel
 
 
 @contextmanager
@@ -25,8 +36,10 @@ def replacing(*features: str) -> Iterator[None]:
 
     ``cv2.ORB_create``, ``cv2.ORB.create`` and ``cv2.ORB`` are then those of this package, in all
     threads; afterwards they are OpenCV's again. Names taken from ``cv2`` before, as by
-    ``from cv2 import ORB_create``, stay OpenCV's. ``cv2.AKAZE`` and ``cv2.BRISK`` are there in
-    OpenCV 5 as well, which has moved them to ``cv2.xfeatures2d``.
+    ``from cv2 import ORB_create``, stay OpenCV's. ``cv2.AKAZE`` and ``cv2.BRISK``, and AKAZE's
+    constants, are there in OpenCV 5 as well, which has moved them to ``cv2.xfeatures2d``. What
+    accepts only features written in C++ accepts any: ``cv2.detail.computeImageFeatures`` and
+    ``computeImageFeatures2``, ``cv2.AffineFeature`` and ``cv2.BOWImgDescriptorExtractor``.
 
     Parameters
     ----------
@@ -53,12 +66,24 @@ def replacing(*features: str) -> Iterator[None]:
     if unknown:
         wanted = ", ".join(REPLACEABLE)
         raise ValueError(f"can replace {wanted}, not {', '.join(map(repr, unknown))}")
+    ours = {
+        attribute: getattr(drop_ins, attribute)
+        for name in features or ("ORB",)
+        for attribute in (name, f"{name}_create")
+    }
     with ExitStack() as stack:
-        for name in features or ("ORB",):
-            for module in _modules_with(name):
-                for attribute in (name, f"{name}_create"):
-                    ours: Any = getattr(drop_ins, attribute)
-                    stack.enter_context(mock.patch.object(module, attribute, ours, create=True))
+
+        def put(module: ModuleType, name: str, value: Any) -> None:
+            stack.enter_context(mock.patch.object(module, name, value, create=True))
+
+        for name, value in (ours | _STAND_INS).items():
+            if name in ours or hasattr(cv2, name):
+                put(cv2, name, value)
+            for module, alias in _other_places(name):
+                put(module, alias, value)
+        if "AKAZE" in ours:
+            for name in _moved_constants():
+                put(cv2, name, getattr(_CONTRIB, name))
         yield
 
 
@@ -76,7 +101,13 @@ def register() -> None:
     cv2.SuperPoint, cv2.SuperPoint_create = SuperPoint, SuperPoint_create  # type: ignore[attr-defined]
 
 
-def _modules_with(name: str) -> list[ModuleType]:
-    """Return OpenCV's modules that have, or had, a feature: some have moved in OpenCV 5."""
-    contrib = getattr(cv2, "xfeatures2d", None)
-    return [cv2, contrib] if contrib is not None and hasattr(contrib, name) else [cv2]
+def _other_places(name: str) -> list[tuple[ModuleType, str]]:
+    """Return where else a name is: ``cv2.xfeatures2d.SIFT_create``, ``cv2.xfeatures2d_AKAZE``."""
+    places = [(_CONTRIB, name), (cv2.detail, name), (cv2, f"xfeatures2d_{name}")]
+    return [(module, alias) for module, alias in places if hasattr(module, alias)]
+
+
+def _moved_constants() -> list[str]:
+    """Return AKAZE's constants that OpenCV 5 has in ``cv2.xfeatures2d`` only."""
+    names = (name for name in dir(_CONTRIB) if name.startswith(("AKAZE_DESC", "KAZE_DIFF")))
+    return [name for name in names if not hasattr(cv2, name)]

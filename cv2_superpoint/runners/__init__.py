@@ -8,9 +8,9 @@ of image, 1,024 layers by default: images of ever new sizes filled memory. 256 l
 pyramids of three sizes. It reads the limit at the first convolution of the process, so it is set
 here, unless it was before.
 
-glibc gives large blocks back to the system when they are freed, and each frame paid for thousands of
-page faults to get them again. Freeing one block of 16 MB, of which no page was touched, raises its
-threshold to that size, and frames reuse the memory of those before.
+glibc gives large blocks back to the system when they are freed, and each frame paid for thousands
+of page faults to get them again. Freeing one block of 16 MB, of which no page was touched, raises
+its threshold to that size, and frames reuse the memory of those before.
 """
 
 import os

@@ -105,6 +105,7 @@ def test_aliked_with_another_model_and_a_size_that_is_no_multiple_of_8(export):
     keypoints, descriptors = detector.detectAndCompute(image, None)
     features = wanted(image, nlevels=2, model="superpoint", nfeatures=60)
     assert_same(*keypoints_of(keypoints), descriptors, features)
+    assert {(keypoint.angle, keypoint.octave) for keypoint in keypoints} == {(-1, 0)}
 
 
 @needs_opencv5
@@ -164,6 +165,17 @@ def test_disk(export, image, nlevels):
 
 
 @needs_opencv5
+def test_disk_with_another_model(export):
+    image = np.ascontiguousarray(BGR[:144, :208])
+    options = ("--size", "208x144", "--nlevels", "2", "--model", "superpoint", "-n", "60")
+    detector = cv2.DISK_create(export("disk", *options), imageSize=(208, 144))
+    keypoints, descriptors = detector.detectAndCompute(image, None)
+    features = wanted(image, nlevels=2, model="superpoint", nfeatures=60)
+    assert_same(*keypoints_of(keypoints), descriptors, features, pixels=0.501)
+    assert {(keypoint.angle, keypoint.octave) for keypoint in keypoints} == {(-1, 0)}
+
+
+@needs_opencv5
 def test_disk_honours_masks_and_its_own_limits(export):
     file = export("disk", "--size", f"{WIDTH}x{HEIGHT}", "--nlevels", "5")
     mask = BLANK.copy()
@@ -210,7 +222,8 @@ def run(export) -> Callable[..., list[np.ndarray]]:
     def call(batch: np.ndarray, *arguments: str) -> list[np.ndarray]:
         session = runtime.InferenceSession(export("onnx", *arguments), options)
         outputs = session.run(["keypoints", "scores", "descriptors"], {"image": batch})
-        assert [output.dtype for output in outputs] == [np.float32] * 3
+        rows = np.uint8 if "--binary" in arguments else np.float32
+        assert [output.dtype for output in outputs] == [np.float32, np.float32, rows]
         return outputs
 
     return call
@@ -260,6 +273,18 @@ def test_web_is_the_network_at_any_size(export, size):
     np.testing.assert_allclose(descriptors, maps, atol=1e-3)
 
 
+def test_onnx_with_binary_descriptors(run):
+    batch, size = GREY[None, None].astype(np.float32) / 255, ("--size", f"{WIDTH}x{HEIGHT}")
+    xy, score, rows = (output[0] for output in run(batch, "--binary", "--nlevels", "1", *size))
+    features = wanted(GREY, nlevels=1, descriptorType=cv2.CV_8U)
+    assert rows.shape == features.descriptors.shape == (300, 32)
+    apart = np.abs(features.xy[:, None] - xy).max(2) + 100 * np.abs(features.score[:, None] - score)
+    found, nearest = apart.min(1) < 1, apart.argmin(1)
+    assert found.mean() >= 0.98
+    other = np.unpackbits(features.descriptors[found] ^ rows[nearest[found]], axis=1)
+    assert np.quantile(other.sum(1), 0.98) <= 2  # bits whose projection is at the threshold
+
+
 @pytest.mark.skipif(not can_multiply_int8(), reason="ONNX Runtime's int8 saturates on this CPU")
 def test_int8(run):
     batch = GREY[None, None].astype(np.float32) / 255
@@ -299,6 +324,7 @@ def test_files_are_valid(export, target):
         (["--for", "maps", "--nlevels", "2"], "one level"),
         (["--for", "web", "--size", "100x160"], "multiples of 8"),
         (["--for", "aliked", "--int8"], "--int8 is for --for onnx"),
+        (["--for", "disk", "--binary"], "--binary is for --for onnx"),
         (["--weights", "no_such_file"], "no such file"),
         (["--model", "superpoint-paper"], "no weights"),
     ],

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = (
     "README.md",
     "benchmarks/README.md",
+    "docs/compatibility.md",
     "docs/parameters.md",
     "docs/questions.md",
     "docs/training.md",
@@ -42,7 +43,7 @@ def test_every_command_is_shown() -> None:
     shown = {shlex.split(command)[3] for command in commands("benchmarks/README.md")}
     assert shown == {
         *("hpatches", "rotation", "tilt", "scale", "zoom-rotation"),
-        *("speed", "memory", "compare-speed", "accuracy-over-time"),
+        *("speed", "memory", "compare-speed", "accuracy-over-time", "scripts"),
     }
 
 

@@ -169,6 +169,29 @@ def test_sifts_bytes_are_refused():
         cv2_superpoint.SIFT_create(descriptorType=cv2.CV_8U)
 
 
+def test_descriptors_in_sifts_place_are_numbers_as_sifts():
+    sift, plain = cv2_superpoint.SIFT_create(200), cv2_superpoint.SuperPoint_create(200)
+    keypoints, rows = sift.detectAndCompute(IMAGE, None)
+    unit = plain.compute(IMAGE, keypoints)[1]
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, rows.astype(np.uint8))
+    for same in (sift.compute(IMAGE, keypoints)[1], sift.extract(IMAGE).descriptors):
+        np.testing.assert_array_equal(same, rows)
+    rotated = np.ascontiguousarray(np.rot90(IMAGE))
+    others = sift.detectAndCompute(rotated, None)[1], plain.extract(rotated).descriptors
+
+    def matched(first, second):
+        pairs = cv2.BFMatcher(cv2.NORM_L2, crossCheck=True).match(first, second)
+        return {(pair.queryIdx, pair.trainIdx) for pair in pairs}
+
+    def root(rows):
+        return np.sqrt(rows / rows.sum(axis=1, keepdims=True))
+
+    wanted = matched(unit, others[1])
+    assert len(wanted & matched(rows, others[0])) > 0.95 * len(wanted)
+    assert len(wanted & matched(root(rows), root(others[0]))) > 0.85 * len(wanted)
+
+
 def changed(name: str) -> Any:
     return getattr(cv2_superpoint, name)(*VALUES[name])
 

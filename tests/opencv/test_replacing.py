@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import pytest
@@ -12,6 +14,7 @@ from contract import IMAGE
 import cv2_superpoint
 from cv2_superpoint import replace
 
+ROOT = str(Path(cv2_superpoint.__file__).parents[1])
 ORIGINAL = {name: getattr(cv2, name) for name in ("ORB", "ORB_create", "SIFT", "SIFT_create")}
 
 
@@ -48,6 +51,39 @@ def test_akaze_and_brisk_are_replaced_wherever_they_are():
             assert isinstance(home.AKAZE_create(), cv2_superpoint.AKAZE)
             assert isinstance(home.BRISK.create(), cv2_superpoint.BRISK)
     assert [hasattr(home, "AKAZE_create") for home in homes] == before
+
+
+def test_other_names_of_a_feature_are_replaced():
+    contrib = getattr(cv2, "xfeatures2d", None)
+    if contrib is None:
+        pytest.skip("needs opencv_contrib")
+    with cv2_superpoint.replacing("SIFT", "AKAZE"):
+        assert isinstance(contrib.SIFT_create(), cv2_superpoint.SIFT)
+        akaze = cv2.AKAZE_create(cv2.AKAZE_DESCRIPTOR_KAZE, diffusivity=cv2.KAZE_DIFF_CHARBONNIER)
+        assert (akaze.descriptorType(), akaze.getDiffusivity()) == (cv2.CV_32F, 3)
+        flat = getattr(cv2, "xfeatures2d_AKAZE", None)  # in OpenCV 5
+        assert flat is None or isinstance(flat.create(), cv2_superpoint.AKAZE)
+    assert not isinstance(contrib.SIFT_create(), cv2_superpoint.SIFT)
+
+
+def test_what_wants_a_cpp_feature_takes_ours():
+    stop = (cv2.TERM_CRITERIA_COUNT, 5, 0)
+    before = cv2.detail.computeImageFeatures2, cv2.AffineFeature, cv2.AffineFeature_create
+    with cv2_superpoint.replacing("SIFT"):
+        sift = cv2.SIFT_create(50)
+        one = cv2.detail.computeImageFeatures2(sift, IMAGE)
+        several = cv2.detail.computeImageFeatures(featuresFinder=sift, images=[IMAGE, IMAGE])
+        assert [len(found.getKeypoints()) for found in (one, *several)] == [50] * 3
+        for make in (cv2.AffineFeature_create, cv2.AffineFeature.create):
+            assert len(make(sift, 1).detect(IMAGE)) > 50
+        keypoints, rows = sift.detectAndCompute(IMAGE, None)
+        for module in (cv2, getattr(cv2, "xfeatures2d", cv2)):  # OpenCV 4, OpenCV 5
+            if hasattr(module, "BOWImgDescriptorExtractor"):
+                bag = module.BOWImgDescriptorExtractor(sift, cv2.BFMatcher())
+                bag.setVocabulary(cv2.kmeans(rows, 8, None, stop, 1, cv2.KMEANS_PP_CENTERS)[2])
+                assert bag.compute(IMAGE, keypoints).shape == (1, 8)
+    after = cv2.detail.computeImageFeatures2, cv2.AffineFeature, cv2.AffineFeature_create
+    assert before == after
 
 
 def test_after_an_error_opencv_is_as_before():
@@ -106,6 +142,9 @@ def test_a_script_runs_as_it_is(tmp_path):
     assert done.stdout == wanted
     plain = python(*run, "--features", "SIFT,AKAZE", *script)
     assert " cv2 next to it " in plain.stdout
+    module = ("-m", "script", "photo.png", "-m", "x")
+    done = python(*run, *module, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT})
+    assert done.stdout == wanted.replace("--features", "-m"), done.stderr
 
 
 @pytest.mark.parametrize(
@@ -113,6 +152,7 @@ def test_a_script_runs_as_it_is(tmp_path):
     [
         ([], "required: script"),
         (["no such script.py"], "no such script"),
+        (["-m", "no_such.module"], "no such module: no_such.module"),
         (["--features", "SURF", "script.py"], "can replace ORB, SIFT, AKAZE, BRISK, not SURF"),
     ],
 )

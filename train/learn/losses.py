@@ -50,7 +50,9 @@ def detector_targets(
             wx = fraction[..., 0] if dx else 1 - fraction[..., 0]
             wy = fraction[..., 1] if dy else 1 - fraction[..., 1]
             ok = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            heat.scatter_add_(1, (y * width + x).where(ok, torch.zeros_like(x)), wx * wy * amount * ok)
+            heat.scatter_add_(
+                1, (y * width + x).where(ok, torch.zeros_like(x)), wx * wy * amount * ok
+            )
     cells = F.pixel_unshuffle(heat.reshape(batch, 1, height, width), CELL)
     total = cells.sum(1, keepdim=True)
     return torch.cat([cells / total.clamp_min(1), (1 - total).clamp_min(0)], dim=1)

@@ -1,0 +1,1 @@
+"""Scripts written for OpenCV's features, run with SuperPoint in their place."""
