@@ -7,7 +7,7 @@ cells, and keep the points of their own core only, so that the seams do not show
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -180,3 +180,30 @@ def cut(level: Tensor, region: Region) -> Tensor:
             last = pixels.narrow(dim, pixels.shape[dim] - 1, 1)
             pixels = torch.cat([pixels, last.repeat_interleave(missing, dim)], dim)
     return pixels
+
+
+def regions(
+    pixels: Tensor,
+    settings: DetectionSettings,
+    core: int,
+    wanted: Container[int] | None = None,
+) -> Iterator[tuple[Region, Tensor]]:
+    """Yield the regions of all levels, or of some, and their pixels in whole cells.
+
+    Parameters
+    ----------
+    pixels
+        ``(B, 1, H, W)`` images.
+    settings
+        Of the pyramid.
+    core
+        Side of the cores of tiles, in pixels.
+    wanted
+        Levels; None: all.
+    """
+    image_size = (pixels.shape[2], pixels.shape[3])
+    for level, size in levels(*image_size, settings):
+        if wanted is None or level in wanted:
+            level_pixels = resize(pixels, size)
+            for region in split(level, size, image_size, core):
+                yield region, cut(level_pixels, region)

@@ -23,7 +23,7 @@ from .arguments import (
     one_per_image,
     opencv_call,
 )
-from .conversion import KeyPoints, inside_image, levels_of, return_descriptors, to_keypoints
+from .conversion import KeyPoints, given_points, inside_image, return_descriptors, to_keypoints
 from .errors import bad_argument
 from .factory import Factory, as_function
 from .parameters import Parameters
@@ -311,8 +311,7 @@ class SuperPoint(Parameters):
         try:
             found = self._extractor.describe(
                 [image for i, image in enumerate(grey) if image is not None and kept[i]],
-                [np.array([p.pt for p in kept[i]], np.float32) for i in present],
-                [levels_of(kept[i], settings) for i in present],
+                [given_points(kept[i], settings) for i in present],
                 settings,
             )
         except MemoryError as error:
