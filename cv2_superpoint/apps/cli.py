@@ -315,6 +315,7 @@ def _export(options: argparse.Namespace) -> None:
     if options.int8 and target != "onnx":
         _fail("--int8 is for --for onnx")
     source = Source.of(
+        "export",
         options.model,
         options.weights,
         device="cpu",

@@ -114,13 +114,14 @@ class SuperPoint(Parameters):
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
+        function = f"{type(self).__name__}_create"
         source = Source.of(
-            model, weights, device=device, precision=precision,
+            function, model, weights, device=device, precision=precision,
             descriptor_size=descriptorSize, threads=threads,
         )  # fmt: skip
         self._settings = DetectionSettings()
         self._set(
-            f"{type(self).__name__}_create",
+            function,
             nfeatures=nfeatures,
             scale_factor=scaleFactor,
             nlevels=nlevels,
@@ -131,7 +132,7 @@ class SuperPoint(Parameters):
             descriptor_type=descriptorType,
             upright=upright,
         )
-        self._source, self._extractor = source, source.open()
+        self._source, self._extractor = source, source.open(function)
 
     create = Factory(__init__)
 
@@ -365,7 +366,8 @@ _OPENED = {"_source", "_settings", "_extractor"}
 
 def _restore(cls: type[SuperPoint], source: Source, settings: DetectionSettings) -> SuperPoint:
     restored = cls.__new__(cls)
-    restored._settings, restored._source, restored._extractor = settings, source, source.open()
+    restored._settings, restored._source = settings, source
+    restored._extractor = source.open(f"{cls.__name__}_create")
     return restored
 
 

@@ -213,17 +213,16 @@ def right_matches(
 
 def test_descriptor_turned(photographs, name):
     feature, share = DESCRIBE[name](), []
-    for photograph in PHOTOGRAPHS:
+    for photograph, degrees in zip(PHOTOGRAPHS, (30, 80, 135, 200, 270, 345), strict=True):
         image = photographs[photograph]
         points = cv2.ORB_create(300).detect(image)
-        for degrees in (30, 135, 270):
-            view, _, matrix = turned(image, degrees)
-            moved = [
-                cv2.KeyPoint(*(matrix @ (*p.pt, 1)), p.size, (p.angle - degrees) % 360, p.response,
-                             p.octave)
-                for p in points
-            ]  # fmt: skip
-            share.append(right_matches(feature, image, points, view, moved))
+        view, _, matrix = turned(image, degrees)
+        moved = []
+        for p in points:
+            x, y = matrix @ (*p.pt, 1)
+            angle = (p.angle - degrees) % 360
+            moved.append(cv2.KeyPoint(x, y, p.size, angle, p.response, p.octave))
+        share.append(right_matches(feature, image, points, view, moved))
     print(f"{name} at keypoints of ORB, turned: {np.mean(share):.3f}")
     assert np.mean(share) >= 0.99  # ORB's bar
 
@@ -233,7 +232,7 @@ def test_descriptor_turned(photographs, name):
 @pytest.mark.parametrize("scale", SCALES)
 def test_descriptor_at_another_scale(photographs, name, scale):
     feature, share = DESCRIBE[name](), []
-    for photograph in PHOTOGRAPHS:
+    for photograph in PHOTOGRAPHS[::2]:
         image = photographs[photograph]
         points = cv2.ORB_create(300).detect(image)
         moved = []
