@@ -63,7 +63,8 @@ class SuperPoint(Parameters):
         ``cv2.CV_32F``: unit vectors; or ``cv2.CV_8U``: binary descriptors of 32 bytes, as ORB's.
     upright
         Whether keypoints go without an angle (-1), as descriptors need none. If not, it is the
-        direction from the keypoint to the centroid of the intensity around it, as ORB's.
+        direction from the keypoint to the centroid of the intensity around it, as ORB's; and
+        :meth:`compute` honours the angles of other detectors' keypoints.
     descriptorSize
         Keep only the first values of each float descriptor, the most important ones; by default
         all.
@@ -167,6 +168,12 @@ class SuperPoint(Parameters):
     @opencv_call
     def compute(self, image: Any, keypoints: Any, descriptors: Any = None) -> tuple[Any, Any]:
         """Describe given keypoints, from any detector.
+
+        Keypoints of this feature get the descriptors of :meth:`detectAndCompute`. They are known by
+        their size, which fits their octave exactly. Others are described at the scale that their
+        size says, in ORB's way, or in SIFT's if their octave is packed as SIFT's. Each of those
+        that have an angle is described on a part of the image cut out for it alone and, unless
+        keypoints are `upright`, turned by the angle. That takes longer, the more there are.
 
         Parameters
         ----------

@@ -180,14 +180,11 @@ def test_detector_turned(photographs, name):
 
 DESCRIBE: dict[str, Callable[[], Any]] = {
     "ORB": cv2.ORB_create,
+    "SIFT": cv2.SIFT_create,
     "our ORB": lambda: cv2_superpoint.ORB_create(device="cpu"),
     "our SIFT": lambda: cv2_superpoint.SIFT_create(device="cpu"),
 }
-
-
-@pytest.fixture(scope="module", params=list(DESCRIBE))
-def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+POINTS: dict[str, Callable[..., Any]] = {"ORB": cv2.ORB_create, "SIFT": cv2.SIFT_create}
 
 
 def right_matches(
@@ -211,11 +208,19 @@ def right_matches(
     return right / len(kept)
 
 
-def test_descriptor_turned(photographs, name):
+# OpenCV asks for 0.99 of ORB and 0.98 of SIFT, on one picture; on these six, both have less.
+@pytest.mark.parametrize(
+    ("name", "points_of", "bar"),
+    [("ORB", "ORB", 0.98), ("our ORB", "ORB", 0.99), ("our SIFT", "ORB", 0.99),
+     ("SIFT", "SIFT", 0.94), ("our SIFT", "SIFT", 0.94)],
+)  # fmt: skip
+def test_descriptor_turned(photographs, name, points_of, bar):
     feature, share = DESCRIBE[name](), []
     for photograph, degrees in zip(PHOTOGRAPHS, (30, 80, 135, 200, 270, 345), strict=True):
         image = photographs[photograph]
-        points = cv2.ORB_create(300).detect(image)
+        inner = np.zeros_like(image)
+        inner[16:-16, 16:-16] = 255
+        points = POINTS[points_of](300).detect(image, inner)
         view, _, matrix = turned(image, degrees)
         moved = []
         for p in points:
@@ -223,23 +228,28 @@ def test_descriptor_turned(photographs, name):
             angle = (p.angle - degrees) % 360
             moved.append(cv2.KeyPoint(x, y, p.size, angle, p.response, p.octave))
         share.append(right_matches(feature, image, points, view, moved))
-    print(f"{name} at keypoints of ORB, turned: {np.mean(share):.3f}")
-    assert np.mean(share) >= 0.99  # ORB's bar
+    print(f"{name} at keypoints of {points_of}, turned: {np.mean(share):.3f}")
+    assert np.mean(share) >= bar
 
 
-# OpenCV has bars for SIFT (at least 0.78 right), AKAZE (0.60) and AKAZE with KAZE's descriptors
-# (0.55), but none for ORB. ORB alone needs octaves that suit the new sizes.
+# OpenCV asks for 0.78 of SIFT, and nothing of ORB, which needs octaves that suit the new sizes.
 @pytest.mark.parametrize("scale", SCALES)
-def test_descriptor_at_another_scale(photographs, name, scale):
+@pytest.mark.parametrize(
+    ("name", "points_of", "bar"),
+    [("ORB", "ORB", 0.3), ("our ORB", "ORB", 0.98), ("our SIFT", "SIFT", 0.78)],
+)
+def test_descriptor_at_another_scale(photographs, name, points_of, bar, scale):
     feature, share = DESCRIBE[name](), []
     for photograph in PHOTOGRAPHS[::2]:
         image = photographs[photograph]
-        points = cv2.ORB_create(300).detect(image)
+        points = POINTS[points_of](300).detect(image)
         moved = []
         for p in points:
-            octave = max(0, p.octave - round(math.log(scale, 1.2)))
+            octave = p.octave
+            if points_of == "ORB":
+                octave = max(0, octave - round(math.log(scale, 1.2)))
             x, y = p.pt[0] / scale, p.pt[1] / scale
             moved.append(cv2.KeyPoint(x, y, p.size / scale, p.angle, p.response, octave))
         share.append(right_matches(feature, image, points, smaller(image, scale), moved))
-    print(f"{name} at keypoints of ORB, {scale} times smaller: {np.mean(share):.3f}")
-    assert np.mean(share) >= (0.3 if name == "ORB" else 0.98)
+    print(f"{name} at keypoints of {points_of}, {scale} times smaller: {np.mean(share):.3f}")
+    assert np.mean(share) >= bar
