@@ -1,4 +1,4 @@
-"""The plain-array result of feature extraction."""
+"""Plain arrays: the result of feature extraction, and points that are given to be described."""
 
 from __future__ import annotations
 
@@ -48,6 +48,35 @@ class Features:
     angle: npt.NDArray[np.float32]
     octave: npt.NDArray[np.int32]
     descriptors: Descriptors | None = None
+
+    def __len__(self) -> int:
+        return len(self.xy)
+
+
+OWN_PATCH = -1
+"""Level of points that are described on a patch of their own."""
+
+
+@dataclass(frozen=True, eq=False)
+class GivenPoints:
+    """Points of one image that are to be described.
+
+    Attributes
+    ----------
+    xy
+        ``(N, 2)`` float32, pixels of the image.
+    level
+        ``(N,)`` int32, level of the pyramid on which to describe each; or `OWN_PATCH`.
+    scale
+        ``(N,)`` float32, how many pixels of the image one pixel of that patch is.
+    angle
+        ``(N,)`` float32, degrees by which that patch is turned, as in ``cv2.KeyPoint``.
+    """
+
+    xy: npt.NDArray[np.float32]
+    level: npt.NDArray[np.int32]
+    scale: npt.NDArray[np.float32]
+    angle: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.xy)

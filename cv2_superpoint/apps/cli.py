@@ -325,6 +325,7 @@ def _export(options: argparse.Namespace) -> None:
         if vars(options)[option] and target != "onnx":
             _fail(f"--{option} is for --for onnx")
     source = Source.of(
+        "export",
         options.model,
         options.weights,
         device="cpu",

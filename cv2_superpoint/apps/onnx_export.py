@@ -62,8 +62,8 @@ def onnx_bytes(
     ========  ==============================  ====================  ==============
 
     Descriptors have unit L2 norm but in ``maps`` and ``web``, or are binary, of 32 uint8. Where
-    there are fewer than N points, ``disk`` has a score of -1, and ``onnx`` one of 0. ``maps`` is for
-    OpenCV 4, which cannot run the rest of the graph: grey images, one level, sizes in multiples of
+    there are fewer than N points, ``disk`` has a score of -1, and ``onnx`` one of 0. ``maps`` is
+    for OpenCV 4, which cannot run the rest of the graph: grey images, one level, multiples of
     8, any number of points; ``scores`` are 0 but at points, in whole pixels, and ``heat`` (1, 1, H,
     W) is what to refine them by. ``web`` is the same without ``scores``, for code that finds the
     points itself.

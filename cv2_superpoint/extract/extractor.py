@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..features import Descriptors, Features
+from ..features import OWN_PATCH, Descriptors, Features, GivenPoints
 from ..model.binary import BYTES, BinaryCode, sign_code
 from ..model.decode import heat_map, sample
 from ..model.network import SuperPointNet
@@ -25,8 +25,9 @@ from ..runners.threads import Team, threads
 from ..settings import BINARY, DetectionSettings
 from .merge import Found, merge, weakest_wanted
 from .on_device import ROUNDS, find_candidates, fit_memory, is_complete, pack, to_host, unpack
-from .orientation import centroid_angles
-from .regions import CORE, Region, cut, levels, resize, split
+from .orientation import orient
+from .patches import AT_ONCE, MIDDLE, cut_patches, reduced
+from .regions import Region, cut, regions, resize, split_levels
 
 GreyImage = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -118,7 +119,7 @@ class Extractor:
                 fit_memory(work, batch)
             found = [results[i] for i in range(len(images))]
             if not settings.upright:
-                found = list(map(partial(_orient, settings), images, found))
+                found = list(map(partial(orient, settings), images, found))
         return [replace(f, descriptors=self._finish(f.descriptors, settings)) for f in found]
 
     def _extract_one_by_one(
@@ -133,14 +134,14 @@ class Extractor:
         """Extract from a batch, looking at intermediate results to save work."""
         found: list[list[Found]] = [[] for _ in pixels]
         resized = lru_cache(maxsize=2)(partial(resize, pixels))
-        regions = list(_split((pixels.shape[2], pixels.shape[3]), settings, core))
+        every = list(split_levels((pixels.shape[2], pixels.shape[3]), settings, core))
 
         @torch.inference_mode()
         def run(region: Region) -> Maps:
             return self.runner(cut(resized(region.level_size), region), True, describe)
 
-        with closing(team.map(run, regions)) as outputs:
-            for region, maps in zip(regions, outputs, strict=True):
+        with closing(team.map(run, every)) as outputs:
+            for region, maps in zip(every, outputs, strict=True):
                 for place, parts in enumerate(found):
                     least = weakest_wanted(parts, settings)
                     parts.append(self._find(maps, place, region, masks, settings, least))
@@ -167,7 +168,7 @@ class Extractor:
                     partial(self._project, settings=settings),
                     rounds,
                 )
-                for region, cells in _regions(pixels, settings, core)
+                for region, cells in regions(pixels, settings, core)
             ]
             packed = to_host(pack(parts, settings))
             if is_complete(packed):
@@ -178,21 +179,17 @@ class Extractor:
     def describe(
         self,
         images: Sequence[GreyImage],
-        xy: Sequence[npt.NDArray[np.float32]],
-        octave: Sequence[npt.NDArray[np.int32]],
+        points: Sequence[GivenPoints],
         settings: DetectionSettings,
     ) -> list[Descriptors]:
-        """Return the descriptors at given positions.
+        """Return the descriptors of given points.
 
         Parameters
         ----------
         images
             Each ``(H, W)`` uint8; those of one size share forward passes.
-        xy
-            As many; ``(N, 2)`` float32 pixels of the image.
-        octave
-            As many; ``(N,)`` level of the pyramid of each; one that does not exist counts as the
-            image's own.
+        points
+            As many.
         settings
             Of the pyramid and the descriptors.
 
@@ -207,31 +204,58 @@ class Extractor:
             If the device's memory is too small for even a small part of an image.
         """
         length = self._length(settings)
-        results = [np.empty((len(points), length), np.float32) for points in xy]
-        own = settings.first_level
-        level_of = [np.where((o >= 0) & (o < settings.nlevels), o, own) for o in octave]
+        results = [np.empty((len(given), length), np.float32) for given in points]
 
-        def work(batch: list[int], core: int) -> None:
+        def on_levels(batch: list[int], core: int) -> None:
             pixels = self._to_device(np.stack([images[i] for i in batch]))[:, None]
-            wanted = np.unique(np.concatenate([level_of[i] for i in batch]))
+            wanted = np.unique(np.concatenate([points[i].level for i in batch]))
             described = []
-            for region, cells in _regions(pixels, settings, core, wanted):
+            for region, cells in regions(pixels, settings, core, wanted):
                 features = team.spread(self.runner, cells, False, True).features
                 assert features is not None
                 for place, i in enumerate(batch):
-                    points = region.from_image(torch.from_numpy(xy[i]))
-                    inside = region.in_core(points).numpy()
-                    chosen = np.flatnonzero(inside & (level_of[i] == region.level))
-                    points = self._to_device(points[chosen].numpy())
-                    rows = self._project(features, place, points, settings)
+                    xy = region.from_image(torch.from_numpy(points[i].xy))
+                    inside = region.in_core(xy).numpy()
+                    chosen = np.flatnonzero(inside & (points[i].level == region.level))
+                    xy = self._to_device(xy[chosen].numpy())
+                    rows = self._project(features, place, xy, settings)
                     described.append((i, chosen, rows))
             for i, chosen, rows in described:
                 results[i][chosen] = rows.cpu().numpy()
 
         with threads(self.thread_count) as team:
             for batch in self._batches(images):
-                fit_memory(work, batch)
+                fit_memory(on_levels, batch)
+            for image, given, rows in zip(images, points, results, strict=True):
+                apart = np.flatnonzero(given.level == OWN_PATCH)
+                if len(apart):
+                    on_patches = partial(self._on_patches, team, image, given, settings, rows)
+                    fit_memory(on_patches, apart.tolist())
         return [self._finish(rows, settings) for rows in results]
+
+    def _on_patches(
+        self,
+        team: Team,
+        image: GreyImage,
+        given: GivenPoints,
+        settings: DetectionSettings,
+        results: npt.NDArray[np.float32],
+        batch: list[int],
+        core: int,
+    ) -> None:
+        """Fill in the descriptors of some points of an image, each on a patch of its own."""
+        pixels = self._to_device(np.stack([image]))[:, None]
+        xy, scale, angle = map(self._to_device, (given.xy, given.scale, given.angle))
+        some = torch.tensor(batch)
+        for smaller, members in reduced(pixels, given.scale[batch]):
+            for chosen in some[members].split(AT_ONCE):
+                places = xy[chosen], scale[chosen], angle[chosen]
+                patches = cut_patches(smaller, image.shape, *places)
+                features = team.spread(self.runner, patches, False, True).features
+                middle = torch.full((len(chosen), 2), MIDDLE, device=xy.device)
+                which = torch.arange(len(chosen), device=xy.device)
+                rows = self._project(features, which, middle, settings)
+                results[chosen] = rows.cpu().numpy()
 
     def descriptor_columns(self, settings: DetectionSettings) -> int:
         """Return the number of columns of descriptors."""
@@ -311,33 +335,3 @@ class Extractor:
         with torch.autocast(xy.device.type, enabled=False):
             rows = self.network.project(sample(features, image, xy))
         return F.normalize(rows[:, : self._length(settings)], dim=1)
-
-
-def _orient(settings: DetectionSettings, image: GreyImage, features: Features) -> Features:
-    """Return the features of an image with the directions that their levels show."""
-    pixels, xy = torch.from_numpy(np.stack([image]))[None], torch.from_numpy(features.xy)
-    angle = features.angle.copy()
-    for region, cells in _regions(pixels, settings, CORE, features.octave):
-        points = region.from_image(xy)
-        chosen = region.in_core(points).numpy() & (features.octave == region.level)
-        angle[chosen] = centroid_angles(cells, 0, points[chosen]).numpy()
-    return replace(features, angle=angle)
-
-
-def _regions(
-    pixels: Tensor,
-    settings: DetectionSettings,
-    core: int,
-    wanted: Container[int] | None = None,
-) -> Iterator[tuple[Region, Tensor]]:
-    """Yield the regions of all levels, or of some, and their pixels in whole cells."""
-    resized = lru_cache(maxsize=1)(partial(resize, pixels))
-    for region in _split((pixels.shape[2], pixels.shape[3]), settings, core):
-        if wanted is None or region.level in wanted:
-            yield region, cut(resized(region.level_size), region)
-
-
-def _split(image_size: tuple[int, int], settings: DetectionSettings, core: int) -> Iterator[Region]:
-    """Yield the regions of all levels of an image."""
-    for level, size in levels(*image_size, settings):
-        yield from split(level, size, image_size, core)

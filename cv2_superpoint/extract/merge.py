@@ -63,10 +63,14 @@ def to_features(
     settings: DetectionSettings,
 ) -> Features:
     """Return features with the size that their level gives them, and no angle."""
-    scales = np.array([settings.scale(i) for i in range(settings.nlevels)])
-    size = (CELL * scales[octave]).astype(np.float32)
+    size = sizes(octave, settings).astype(np.float32)
     angle = np.full(len(octave), -1, np.float32)
     return Features(xy, score, size, angle, octave, descriptors)
+
+
+def sizes(octave: npt.NDArray[np.int32], settings: DetectionSettings) -> npt.NDArray[np.float64]:
+    """Return the sizes of our points by their octaves, in pixels of the image."""
+    return CELL * settings.scale_factor ** (octave - np.float64(settings.first_level))
 
 
 def weakest_wanted(found: list[Found], settings: DetectionSettings) -> float:

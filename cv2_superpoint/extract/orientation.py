@@ -7,9 +7,17 @@ direction, since it has learnt to describe turned images alike; code around it m
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ..features import Features
+from ..settings import DetectionSettings
+from .regions import CORE, regions
 
 RADIUS = 15
 """Of the disc, in pixels: ORB's, by default."""
@@ -51,3 +59,16 @@ def centroid_angles(pixels: Tensor, image: Tensor | int, xy: Tensor) -> Tensor:
     across = (moment[last] - moment[first]).sum(1) - x * in_row.sum(1)
     down = (in_row * rows).sum(1)
     return torch.atan2(down.float(), across.float()).rad2deg() % 360
+
+
+def orient(
+    settings: DetectionSettings, image: npt.NDArray[np.uint8], features: Features
+) -> Features:
+    """Return the features of an image with the directions that their levels show."""
+    pixels, xy = torch.from_numpy(np.stack([image]))[None], torch.from_numpy(features.xy)
+    angle = features.angle.copy()
+    for region, cells in regions(pixels, settings, CORE, features.octave):
+        points = region.from_image(xy)
+        chosen = region.in_core(points).numpy() & (features.octave == region.level)
+        angle[chosen] = centroid_angles(cells, 0, points[chosen]).numpy()
+    return replace(features, angle=angle)

@@ -7,8 +7,9 @@ cells, and keep the points of their own core only, so that the seams do not show
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -180,3 +181,46 @@ def cut(level: Tensor, region: Region) -> Tensor:
             last = pixels.narrow(dim, pixels.shape[dim] - 1, 1)
             pixels = torch.cat([pixels, last.repeat_interleave(missing, dim)], dim)
     return pixels
+
+
+def split_levels(
+    image_size: tuple[int, int], settings: DetectionSettings, core: int
+) -> Iterator[Region]:
+    """Yield the regions of all levels of an image.
+
+    Parameters
+    ----------
+    image_size
+        ``(H, W)``.
+    settings
+        Of the pyramid.
+    core
+        Side of the cores of tiles, in pixels.
+    """
+    for level, size in levels(*image_size, settings):
+        yield from split(level, size, image_size, core)
+
+
+def regions(
+    pixels: Tensor,
+    settings: DetectionSettings,
+    core: int,
+    wanted: Container[int] | None = None,
+) -> Iterator[tuple[Region, Tensor]]:
+    """Yield the regions of all levels, or of some, and their pixels in whole cells.
+
+    Parameters
+    ----------
+    pixels
+        ``(B, 1, H, W)`` images.
+    settings
+        Of the pyramid.
+    core
+        Side of the cores of tiles, in pixels.
+    wanted
+        Levels; None: all.
+    """
+    resized = lru_cache(maxsize=1)(partial(resize, pixels))
+    for region in split_levels((pixels.shape[2], pixels.shape[3]), settings, core):
+        if wanted is None or region.level in wanted:
+            yield region, cut(resized(region.level_size), region)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from . import storage
 from .arguments import (
     grey_image,
     is_batch,
@@ -283,6 +284,35 @@ class AffineFeature:
     def getDefaultName(self) -> str:
         """Return ``"Feature2D.AffineFeature"``."""
         return "Feature2D.AffineFeature"
+
+    def clear(self) -> None:
+        """Do nothing: nothing is kept between calls."""
+
+    @opencv_call
+    def write(self, fileName: Any, name: str | None = None) -> None:
+        """Write nothing into a file or an open ``cv2.FileStorage``, as OpenCV's.
+
+        Raises
+        ------
+        cv2.error
+            If the file cannot be written. What was there before stays.
+        """
+        storage.write(fileName, name, {}, "write")
+
+    @opencv_call
+    def save(self, filename: Any) -> None:
+        """Write a file with nothing in it.
+
+        Raises
+        ------
+        cv2.error
+            If the file cannot be written. What was there before stays.
+        """
+        storage.write(filename, None, {}, "save")
+
+    @opencv_call
+    def read(self, fileName: Any) -> None:
+        """Do nothing, as OpenCV's: views are not stored."""
 
 
 affine_feature = as_function(AffineFeature, "affine_feature")

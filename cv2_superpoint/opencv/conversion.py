@@ -7,16 +7,27 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from ..features import Descriptors, Features
+from ..extract.merge import sizes
+from ..features import OWN_PATCH, Descriptors, Features, GivenPoints
 from ..settings import DetectionSettings
 from .arguments import as_array
 
 KeyPoints = tuple[cv2.KeyPoint, ...]
 
-_SIFT_SIZE = 3.2
-"""Of SIFT's keypoints at the scale of the image: twice its sigma."""
+_ORB_PATCH = 31
+"""Diameter in pixels of what ORB describes at the scale of the image, and of its keypoints."""
+
+_SIFT_PATCH = 6
+"""How many times larger than its keypoint's size is what SIFT describes."""
+
+_PACKED = 255
+"""Octaves from here on are SIFT's, which pack several numbers into one."""
+
+_FINEST, _COARSEST = 0.25, 64
+"""Scales of patches: they are enlarged at most four times."""
+
+_MOST_LEVELS = 64
 
 
 def to_keypoints(features: Features) -> KeyPoints:
@@ -35,20 +46,36 @@ def inside_image(points: Sequence[cv2.KeyPoint], shape: tuple[int, ...]) -> KeyP
     )
 
 
-def levels_of(points: KeyPoints, settings: DetectionSettings) -> npt.NDArray[np.int32]:
-    """Return the level of the pyramid at which each keypoint is to be described, ``(N,)``.
+def given_points(points: KeyPoints, settings: DetectionSettings) -> GivenPoints:
+    """Return how keypoints are to be seen when they are described.
 
-    That is its octave, except for SIFT's keypoints, whose octave packs several numbers into one:
-    theirs is the level nearest to their scale.
+    Ours are those whose size is exactly the one that our pyramid gives to their octave. They are
+    described on that level, where they were found, so that descriptors are those of
+    ``detectAndCompute``.
+
+    Others say by their size how large the part of the image is that they stand for: in ORB's way
+    its diameter; or in SIFT's, known by octaves that pack several numbers, a sixth of it. It is
+    shown to the network as large as ORB's patch. Keypoints with an angle get a patch each, of
+    exactly this scale and, unless keypoints are `upright`, turned by the angle. Those without, such
+    as corners and grids, share the level of the pyramid that is nearest to it.
     """
-    level = np.array([p.octave for p in points], np.int32)
-    packed = np.flatnonzero(level > 255)
-    if len(packed):
-        scales = [settings.scale(i) for i in range(settings.nlevels)]
-        wanted = np.array([points[i].size for i in packed]) / _SIFT_SIZE
-        ratio = np.log(np.maximum(wanted, 1e-6))[:, None] - np.log(scales)
-        level[packed] = np.abs(ratio).argmin(1)
-    return level
+    xy = np.array([p.pt for p in points], np.float32)
+    size, angle = np.array([(p.size, p.angle) for p in points], np.float32).T
+    octave = np.array([p.octave for p in points], np.int32)
+
+    known = octave.clip(0, _MOST_LEVELS - 1)
+    ours = (octave == known) & np.isclose(size, sizes(known, settings), rtol=1e-5)
+
+    seen = np.where(octave >= _PACKED, _SIFT_PATCH * size, size)
+    scale = np.nan_to_num(seen / _ORB_PATCH).clip(_FINEST, _COARSEST).astype(np.float32)
+    of_levels = np.array([settings.scale(i) for i in range(settings.nlevels)])
+    nearest = np.abs(np.log(scale)[:, None] - np.log(of_levels)).argmin(1)
+
+    has_angle = (angle >= 0) & np.isfinite(angle)
+    others = np.where(has_angle, OWN_PATCH, nearest)
+    level = np.where(ours, np.minimum(octave, settings.nlevels - 1), others).astype(np.int32)
+    turn = np.where(has_angle & (not settings.upright), angle, 0).astype(np.float32)
+    return GivenPoints(xy, level, scale, turn)
 
 
 def return_descriptors(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:

@@ -1,15 +1,18 @@
 """Drop-in replacements of ORB, SIFT, AKAZE and BRISK: their arguments, getters and setters.
 
+None stands for the default of an argument, as in OpenCV's bindings.
+
 What has a meaning for SuperPoint has its meaning: how many keypoints, the pyramid and border of
 ORB, and whether descriptors are binary. The rest is kept, can be read and stored, and does nothing.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict
 
 import cv2
 import numpy as np
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
     import torch
     from typing_extensions import Unpack
+
+
+P = ParamSpec("P")
 
 
 class SuperPointArguments(TypedDict, total=False):
@@ -47,6 +53,25 @@ _MLDB, _DIFF_PM_G2 = 5, 1
 _TYPES = {2: cv2.CV_32F, 3: cv2.CV_32F, 4: cv2.CV_8U, 5: cv2.CV_8U}
 """Our types of descriptors by AKAZE's: KAZE upright and rotated, MLDB upright and rotated."""
 _UPRIGHT = (2, 4)
+
+
+def _none_is_default(constructor: Callable[P, None]) -> Callable[P, None]:
+    """Let None stand for the default of each argument of OpenCV's, as in its bindings."""
+    signature = inspect.signature(constructor)
+    default = {
+        p.name: p.default
+        for p in signature.parameters.values()
+        if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty
+    }
+
+    @functools.wraps(constructor)
+    def construct(*args: P.args, **kwargs: P.kwargs) -> None:
+        bound = signature.bind(*args, **kwargs)
+        missing = [name for name, value in bound.arguments.items() if value is None]
+        bound.arguments |= {name: default[name] for name in missing if name in default}
+        constructor(*bound.args, **bound.kwargs)
+
+    return construct
 
 
 class _DropIn(SuperPoint):
@@ -146,6 +171,7 @@ class ORB(_DropIn):
 
     _NAME = "Feature2D.ORB"
 
+    @_none_is_default
     def __init__(
         self,
         nfeatures: int = 500,
@@ -189,6 +215,9 @@ class SIFT(_DropIn):
         As for SIFT; 0: no limit.
     nOctaveLayers, contrastThreshold, edgeThreshold, sigma, enable_precise_upscale
         Do nothing.
+    *seventh
+        With seven arguments by position, `descriptorType` is the sixth, and
+        `enable_precise_upscale` the seventh.
     descriptorType
         ``cv2.CV_32F``.
     **ours
@@ -212,6 +241,7 @@ class SIFT(_DropIn):
 
     _NAME = "Feature2D.SIFT"
 
+    @_none_is_default
     def __init__(
         self,
         nfeatures: int = 0,
@@ -220,12 +250,15 @@ class SIFT(_DropIn):
         edgeThreshold: float = 10,
         sigma: float = 1.6,
         enable_precise_upscale: bool = False,
-        *,
+        *seventh: bool,
         descriptorType: int = cv2.CV_32F,
         **ours: Unpack[SuperPointArguments],
     ) -> None:
-        if descriptorType != cv2.CV_32F:
-            message = f"descriptorType must be {cv2.CV_32F} in SIFT's place, not {descriptorType}"
+        kind = enable_precise_upscale if seventh else descriptorType
+        if len(seventh) > 1:
+            raise bad_argument("SIFT_create", "takes at most 7 arguments by position")
+        if kind != cv2.CV_32F:
+            message = f"descriptorType must be {cv2.CV_32F} in SIFT's place, not {kind}"
             raise bad_argument("SIFT_create", message, cv2.Error.StsNotImplemented)
         super().__init__(nfeatures, upright=False, **ours)
         self.setNOctaveLayers(nOctaveLayers)
@@ -286,6 +319,7 @@ class AKAZE(_DropIn):
     _NAME = "Feature2D.AKAZE"
     _TYPE = Parameter("descriptor_type", int, min(_TYPES), max(_TYPES), tuple(_TYPES))
 
+    @_none_is_default
     def __init__(
         self,
         descriptor_type: int = _MLDB,
@@ -381,6 +415,7 @@ class BRISK(_DropIn):
 
     _NAME = "Feature2D.BRISK"
 
+    @_none_is_default
     def __init__(
         self,
         thresh: int = 30,

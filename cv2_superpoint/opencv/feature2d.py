@@ -24,7 +24,7 @@ from .arguments import (
     one_per_image,
     opencv_call,
 )
-from .conversion import KeyPoints, inside_image, levels_of, return_descriptors, to_keypoints
+from .conversion import KeyPoints, given_points, inside_image, return_descriptors, to_keypoints
 from .errors import bad_argument
 from .factory import Factory, as_function
 from .parameters import Parameters
@@ -64,7 +64,8 @@ class SuperPoint(Parameters):
         ``cv2.CV_32F``: unit vectors; or ``cv2.CV_8U``: binary descriptors of 32 bytes, as ORB's.
     upright
         Whether keypoints go without an angle (-1), as descriptors need none. If not, it is the
-        direction from the keypoint to the centroid of the intensity around it, as ORB's.
+        direction from the keypoint to the centroid of the intensity around it, as ORB's; and
+        :meth:`compute` honours the angles of other detectors' keypoints.
     descriptorSize
         Keep only the first values of each float descriptor, the most important ones; by default
         all.
@@ -137,13 +138,14 @@ class SuperPoint(Parameters):
         precision: str = "auto",
         threads: int | None = None,
     ) -> None:
+        function = f"{type(self).__name__}_create"
         source = Source.of(
-            model, weights, device=device, precision=precision,
+            function, model, weights, device=device, precision=precision,
             descriptor_size=descriptorSize, threads=threads,
         )  # fmt: skip
         self._settings = DetectionSettings()
         self._set(
-            f"{type(self).__name__}_create",
+            function,
             nfeatures=nfeatures,
             scale_factor=scaleFactor,
             nlevels=nlevels,
@@ -154,7 +156,7 @@ class SuperPoint(Parameters):
             descriptor_type=descriptorType,
             upright=upright,
         )
-        self._source, self._extractor = source, source.open()
+        self._source, self._extractor = source, source.open(function)
 
     create = Factory(__init__)
 
@@ -189,6 +191,12 @@ class SuperPoint(Parameters):
     @opencv_call
     def compute(self, image: Any, keypoints: Any, descriptors: Any = None) -> tuple[Any, Any]:
         """Describe given keypoints, from any detector.
+
+        Keypoints of this feature get the descriptors of :meth:`detectAndCompute`. They are known by
+        their size, which fits their octave exactly. Others are described at the scale that their
+        size says, in ORB's way, or in SIFT's if their octave is packed as SIFT's. Each of those
+        that have an angle is described on a part of the image cut out for it alone and, unless
+        keypoints are `upright`, turned by the angle. That takes longer, the more there are.
 
         Parameters
         ----------
@@ -340,8 +348,7 @@ class SuperPoint(Parameters):
         try:
             found = self._extractor.describe(
                 [image for i, image in enumerate(grey) if image is not None and kept[i]],
-                [np.array([p.pt for p in kept[i]], np.float32) for i in present],
-                [levels_of(kept[i], settings) for i in present],
+                [given_points(kept[i], settings) for i in present],
                 settings,
             )
         except MemoryError as error:
@@ -399,7 +406,8 @@ _OPENED = {"_source", "_settings", "_extractor"}
 
 def _restore(cls: type[SuperPoint], source: Source, settings: DetectionSettings) -> SuperPoint:
     restored = cls.__new__(cls)
-    restored._settings, restored._source, restored._extractor = settings, source, source.open()
+    restored._settings, restored._source = settings, source
+    restored._extractor = source.open(f"{cls.__name__}_create")
     return restored
 
 

@@ -17,8 +17,6 @@ from ..model.weights import Checkpoint
 from ..runners.choose import PRECISIONS, make_runner, pick_device
 from .errors import bad_argument
 
-_FUNCTION = "SuperPoint_create"  # named in errors
-
 
 @dataclass(frozen=True)
 class Source:
@@ -46,6 +44,7 @@ class Source:
     @classmethod
     def of(
         cls,
+        function: str,
         model: str | None,
         weights: str | Path | None,
         *,
@@ -56,34 +55,41 @@ class Source:
     ) -> Source:
         """Check arguments of ``SuperPoint``, and return where it comes from.
 
+        Parameters
+        ----------
+        function
+            Named in errors.
+        model, weights, device, precision, descriptor_size, threads
+            As for ``SuperPoint``.
+
         Raises
         ------
         cv2.error
             For a wrong type or value, or a file that is missing, damaged, or no such model.
         """
-        _check_count("descriptorSize", descriptor_size)
-        _check_count("threads", threads)
-        _check_type("precision", precision, str)
-        _check_type("model", model, str, NoneType)
-        _check_type("device", device, str, torch.device, NoneType)
-        _check_type("weights", weights, str, Path, NoneType)
-        _check_choice("precision", precision, PRECISIONS)
-        _check_choice("model", model, (None, *ARCHITECTURES))
+        _check_count(function, "descriptorSize", descriptor_size)
+        _check_count(function, "threads", threads)
+        _check_type(function, "precision", precision, str)
+        _check_type(function, "model", model, str, NoneType)
+        _check_type(function, "device", device, str, torch.device, NoneType)
+        _check_type(function, "weights", weights, str, Path, NoneType)
+        _check_choice(function, "precision", precision, PRECISIONS)
+        _check_choice(function, "model", model, (None, *ARCHITECTURES))
         contents = None
         if weights is not None:
             try:
                 loaded = files.load(weights)
             except (OSError, ValueError) as error:
-                raise bad_argument(_FUNCTION, str(error)) from error
+                raise bad_argument(function, str(error)) from error
             if model is not None:
-                _check_shape(model, loaded, weights)
+                _check_shape(function, model, loaded, weights)
             model, contents = None, files.serialise(loaded)
         elif model is None:
             model = files.DEFAULT_MODEL
         return cls(model, contents, device, precision, descriptor_size, threads)
 
-    def open(self) -> Extractor:
-        """Load the weights onto the device.
+    def open(self, function: str) -> Extractor:
+        """Load the weights onto the device; errors name the function.
 
         Raises
         ------
@@ -97,12 +103,12 @@ class Source:
             ranges = loaded.metadata.get("ranges")
             runner = make_runner(loaded.network, ranges, device, self.precision)
         except ValueError as error:
-            raise bad_argument(_FUNCTION, str(error)) from error
+            raise bad_argument(function, str(error)) from error
         longest = loaded.network.architecture.descriptor_dim
         size = self.descriptor_size or longest
         if size > longest:
             message = f"descriptorSize must be at most {longest}, not {size}"
-            raise bad_argument(_FUNCTION, message, cv2.Error.StsOutOfRange)
+            raise bad_argument(function, message, cv2.Error.StsOutOfRange)
         return Extractor(loaded.network, runner, size, self.threads, loaded.code)
 
     def load(self) -> Checkpoint:
@@ -119,28 +125,30 @@ class Source:
         return files.load_shipped(self.model)
 
 
-def _check_type(name: str, value: object, *kinds: type) -> None:
+def _check_type(function: str, name: str, value: object, *kinds: type) -> None:
     if not isinstance(value, kinds):
-        raise bad_argument(_FUNCTION, f"{name} has a wrong type: {value!r}")
+        raise bad_argument(function, f"{name} has a wrong type: {value!r}")
 
 
-def _check_choice(name: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+def _check_choice(
+    function: str, name: str, value: str | None, choices: tuple[str | None, ...]
+) -> None:
     if value not in choices:
         wanted = ", ".join(filter(None, choices))
-        raise bad_argument(_FUNCTION, f"{name} must be one of {wanted}, not {value!r}")
+        raise bad_argument(function, f"{name} must be one of {wanted}, not {value!r}")
 
 
-def _check_count(name: str, value: object) -> None:
+def _check_count(function: str, name: str, value: object) -> None:
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if value is not None and not (whole and value > 0):  # type: ignore[operator]
-        raise bad_argument(_FUNCTION, f"{name} must be a whole number from 1, not {value!r}")
+        raise bad_argument(function, f"{name} must be a whole number from 1, not {value!r}")
 
 
-def _check_shape(model: str, loaded: Checkpoint, weights: str | Path) -> None:
+def _check_shape(function: str, model: str, loaded: Checkpoint, weights: str | Path) -> None:
     # A model is its sizes; where it normalises is a matter of how it was trained.
     wanted, got = (
         replace(architecture, norm="none", norm_eps=1e-5)
         for architecture in (ARCHITECTURES[model], loaded.network.architecture)
     )
     if got != wanted:
-        raise bad_argument(_FUNCTION, f"{weights} is no {model!r}: it is {got}")
+        raise bad_argument(function, f"{weights} is no {model!r}: it is {got}")

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from cv2_superpoint import SuperPoint_create
 from cv2_superpoint.extract import extractor, on_device, regions
 from cv2_superpoint.extract.extractor import Extractor
+from cv2_superpoint.extract.regions import split
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 from cv2_superpoint.runners.eager import EagerRunner
 from cv2_superpoint.runners.maps import Maps
@@ -98,7 +99,7 @@ def test_results_are_those_of_the_cpu(at_once, monkeypatch, size, settings, ties
     images = [np.zeros(size, np.uint8)] * 3 + [np.zeros((40, 41), np.uint8)]
     masks = [None, np.random.default_rng(0).random(size) > 0.5, np.zeros(size, bool), None]
     monkeypatch.setattr(
-        extractor, "split", lambda level, size, full, core: regions.split(level, size, full, 64)
+        regions, "split", lambda level, size, full, core: split(level, size, full, 64)
     )
     extract = Extractor(network(), RandomMaps(ties), 5).extract
     wanted = extract(images, masks, settings)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cv2_superpoint import SuperPoint_create
-from cv2_superpoint.extract import extractor, regions
+from cv2_superpoint.extract import regions
 from cv2_superpoint.extract.regions import MARGIN, cut, levels, split
 from cv2_superpoint.settings import DetectionSettings
 
@@ -61,6 +61,12 @@ def distances(first, second):
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
 
 
+def cut_into_tiles(monkeypatch):
+    monkeypatch.setattr(
+        regions, "split", lambda level, size, full, core: split(level, size, full, core=256)
+    )
+
+
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 @pytest.mark.parametrize("nlevels", [1, 3])
 def test_seams_do_not_show(photographs, monkeypatch, nlevels, precision):
@@ -69,11 +75,7 @@ def test_seams_do_not_show(photographs, monkeypatch, nlevels, precision):
         0, nlevels=nlevels, device="cpu", scoreThreshold=0.1, precision=precision
     )
     whole = feature.extract(image)
-    monkeypatch.setattr(
-        extractor,
-        "split",
-        lambda level, size, full, core: regions.split(level, size, full, core=256),
-    )
+    cut_into_tiles(monkeypatch)
     tiled = feature.extract(image)
     assert len(tiled) == pytest.approx(len(whole), rel=0.01)
     distance = distances(tiled.xy, whole.xy)
@@ -91,11 +93,7 @@ def test_points_are_described_alike_in_tiles(photographs, monkeypatch):
     image = np.tile(photographs["coffee"], (2, 2))[:700, :1000]
     feature = SuperPoint_create(200, nlevels=2, device="cpu", precision="float32")
     keypoints, wanted = feature.detectAndCompute(image, None)
-    monkeypatch.setattr(
-        extractor,
-        "split",
-        lambda level, size, full, core: regions.split(level, size, full, core=256),
-    )
+    cut_into_tiles(monkeypatch)
     kept, got = feature.compute(image, keypoints)
     assert len(kept) == len(keypoints)
     assert ((got * wanted).sum(1) > 0.999).mean() > 0.98

@@ -139,3 +139,20 @@ def test_bad_arguments_are_errors():
         ours.detectAndCompute(IMAGE, None, None, True)
     with pytest.raises(cv2.error, match="image must be"):
         ours.detect(np.zeros((20, 20)))
+
+
+def test_files_hold_nothing_as_opencvs(tmp_path):
+    ours = affine_feature(cv2.ORB_create())
+    contents = []
+    for feature in (ours, cv2.AffineFeature_create(cv2.ORB_create())):
+        memory = cv2.FileStorage(
+            ".yml", cv2.FILE_STORAGE_WRITE | cv2.FILE_STORAGE_MEMORY | cv2.FILE_STORAGE_FORMAT_YAML
+        )
+        feature.write(memory, "node")
+        contents.append(memory.releaseAndGetString())
+    assert contents[0] == contents[1]
+    for write in (ours.write, ours.save):
+        write(str(tmp_path / "parameters.yml"))
+        assert ours.read(str(tmp_path / "parameters.yml")) is ours.clear() is None
+    with pytest.raises(cv2.error, match="save"):
+        ours.save(str(tmp_path / "no" / "folder.yml"))

@@ -85,6 +85,46 @@ def test_what_is_given_can_be_read_as_opencvs(name):
             assert getattr(ours, getter)() == pytest.approx(getattr(theirs, getter)()), getter
 
 
+def test_none_is_the_default(name):
+    names, ours = arguments(opencvs(name).create), getattr(cv2_superpoint, name)
+    wanted, values = read_back(ours()), VALUES[name]
+    opencvs(name).create(*[None] * len(names))  # takes it, too
+    assert read_back(ours(*[None] * len(names))) == wanted
+    for i, argument in enumerate(names):
+        opencvs(name).create(**{argument: None})
+        assert read_back(ours(**{argument: None})) == wanted
+        given = dict(zip(names, values, strict=False))
+        some = [*values[:i], None, *values[i + 1 : len(names)]]
+        assert read_back(ours(*some)) == read_back(ours(**{**given, argument: None}))
+
+
+SIFT = (77, 4, 0.05, 12, 1.7)
+
+
+@pytest.mark.parametrize("more", [(5, True), (5, False), (5, None), (1,), (5,), (None,)])
+def test_sift_takes_what_opencvs_takes_by_position(more):
+    theirs, ours = cv2.SIFT.create(*SIFT, *more), cv2_superpoint.SIFT_create(*SIFT, *more)
+    assert ours.descriptorType() == theirs.descriptorType()
+    for getter in getters(type(theirs)):
+        assert getattr(ours, getter)() == pytest.approx(getattr(theirs, getter)()), getter
+
+
+@pytest.mark.parametrize("more", [(cv2.CV_8U, True), (True, 5), (None, True), (5, True, True)])
+def test_sift_refuses_bytes_and_the_wrong_order(more):
+    with pytest.raises(cv2.error, match="SIFT_create"):
+        cv2_superpoint.SIFT_create(*SIFT, *more)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"weights": "no such file"}, {"model": "orb"}, {"threads": 0}, {"device": "abacus"},
+     {"scoreThreshold": 2}],
+)  # fmt: skip
+def test_errors_name_what_was_called(name, wrong):
+    with pytest.raises(cv2.error, match=f"{name}_create"):
+        getattr(cv2_superpoint, f"{name}_create")(**wrong)
+
+
 def test_setters_set_what_getters_get(name):
     for getter in getters(opencvs(name)):
         ours = getattr(cv2_superpoint, name)()

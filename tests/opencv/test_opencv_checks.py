@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from angles import apart
 
+import cv2_superpoint
 from cv2_superpoint import SuperPoint_create
 
 CREATE: dict[str, Callable[[], Any]] = {
@@ -175,37 +176,80 @@ def test_detector_turned(photographs, name):
     assert np.mean(right) >= 0.76  # ORB's bar
 
 
-# OpenCV checks descriptors at another scale for SIFT (at least 0.78 right), AKAZE (0.60) and AKAZE
-# with KAZE's descriptors (0.55), in test_descriptors_invariance.cpp, but has no bar for ORB; so ORB
-# itself, asked the same way, is the bar. As for SIFT there, octaves are made to suit the new sizes.
-@pytest.mark.parametrize("scale", SCALES)
-def test_descriptor_at_another_scale(photographs, scale):
-    share = {name: [] for name in CREATE}
-    for photograph in PHOTOGRAPHS:
-        image = photographs[photograph]
-        reduced = smaller(image, scale)
-        points = cv2.ORB_create(300).detect(image)  # the same for both
-        for name, create in CREATE.items():
-            share[name].append(right_matches(create(), image, reduced, points, scale))
-    assert np.mean(share["SuperPoint"]) >= np.mean(share["ORB"])
+# Descriptors at given keypoints, which change as the image does: test_descriptors_invariance.* ---
+
+DESCRIBE: dict[str, Callable[[], Any]] = {
+    "ORB": cv2.ORB_create,
+    "SIFT": cv2.SIFT_create,
+    "our ORB": lambda: cv2_superpoint.ORB_create(device="cpu"),
+    "our SIFT": lambda: cv2_superpoint.SIFT_create(device="cpu"),
+}
+POINTS: dict[str, Callable[..., Any]] = {"ORB": cv2.ORB_create, "SIFT": cv2.SIFT_create}
 
 
 def right_matches(
-    feature: Any, image: np.ndarray, reduced: np.ndarray, points: Any, scale: float
+    feature: Any, image: np.ndarray, points: Any, other: np.ndarray, moved: list[cv2.KeyPoint]
 ) -> float:
-    """Share of the keypoints whose nearest descriptor at the other scale is of the same place."""
-    moved = []
-    for i, p in enumerate(points):
-        x, y = p.pt[0] / scale, p.pt[1] / scale
-        octave = max(0, p.octave - round(math.log(scale, 1.2)))
-        moved.append(cv2.KeyPoint(x, y, p.size / scale, p.angle, p.response, octave, i))
-    points = [cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, i)
-              for i, p in enumerate(points)]  # fmt: skip
-    kept, descriptors = feature.compute(image, points)
-    kept_there, descriptors_there = feature.compute(reduced, moved)
+    """Share of descriptors whose nearest one in the other image is of the same place."""
+
+    def numbered(keypoints: Any) -> list[cv2.KeyPoint]:
+        return [
+            cv2.KeyPoint(*p.pt, p.size, p.angle, p.response, p.octave, i)
+            for i, p in enumerate(keypoints)
+        ]
+
+    kept, descriptors = feature.compute(image, numbered(points))
+    kept_there, descriptors_there = feature.compute(other, numbered(moved))
     matches = cv2.BFMatcher(feature.defaultNorm()).match(descriptors, descriptors_there)
     overlap = intersection_over_union(circles(points), circles(points))
     right = sum(
         overlap[kept[m.queryIdx].class_id, kept_there[m.trainIdx].class_id] >= 0.5 for m in matches
     )
-    return right / len(points)
+    return right / len(kept)
+
+
+# OpenCV asks for 0.99 of ORB and 0.98 of SIFT, on one picture; on these six, both have less.
+@pytest.mark.parametrize(
+    ("name", "points_of", "bar"),
+    [("ORB", "ORB", 0.98), ("our ORB", "ORB", 0.99), ("our SIFT", "ORB", 0.99),
+     ("SIFT", "SIFT", 0.94), ("our SIFT", "SIFT", 0.94)],
+)  # fmt: skip
+def test_descriptor_turned(photographs, name, points_of, bar):
+    feature, share = DESCRIBE[name](), []
+    for photograph, degrees in zip(PHOTOGRAPHS, (30, 80, 135, 200, 270, 345), strict=True):
+        image = photographs[photograph]
+        inner = np.zeros_like(image)
+        inner[16:-16, 16:-16] = 255
+        points = POINTS[points_of](300).detect(image, inner)
+        view, _, matrix = turned(image, degrees)
+        moved = []
+        for p in points:
+            x, y = matrix @ (*p.pt, 1)
+            angle = (p.angle - degrees) % 360
+            moved.append(cv2.KeyPoint(x, y, p.size, angle, p.response, p.octave))
+        share.append(right_matches(feature, image, points, view, moved))
+    print(f"{name} at keypoints of {points_of}, turned: {np.mean(share):.3f}")
+    assert np.mean(share) >= bar
+
+
+# OpenCV asks for 0.78 of SIFT, and nothing of ORB, which needs octaves that suit the new sizes.
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    ("name", "points_of", "bar"),
+    [("ORB", "ORB", 0.3), ("our ORB", "ORB", 0.98), ("our SIFT", "SIFT", 0.78)],
+)
+def test_descriptor_at_another_scale(photographs, name, points_of, bar, scale):
+    feature, share = DESCRIBE[name](), []
+    for photograph in PHOTOGRAPHS[::2]:
+        image = photographs[photograph]
+        points = POINTS[points_of](300).detect(image)
+        moved = []
+        for p in points:
+            octave = p.octave
+            if points_of == "ORB":
+                octave = max(0, octave - round(math.log(scale, 1.2)))
+            x, y = p.pt[0] / scale, p.pt[1] / scale
+            moved.append(cv2.KeyPoint(x, y, p.size / scale, p.angle, p.response, octave))
+        share.append(right_matches(feature, image, points, smaller(image, scale), moved))
+    print(f"{name} at keypoints of {points_of}, {scale} times smaller: {np.mean(share):.3f}")
+    assert np.mean(share) >= bar

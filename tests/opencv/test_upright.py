@@ -11,7 +11,7 @@ from contract import BLACK, IMAGE, OTHER
 
 import cv2_superpoint
 from cv2_superpoint import SuperPoint_create
-from cv2_superpoint.extract import extractor
+from cv2_superpoint.extract import orientation
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_angles_turn_with_the_image(turned):
 
 def test_seams_between_tiles_change_no_angle(turned, monkeypatch):
     whole = turned.extract(IMAGE)
-    monkeypatch.setattr(extractor, "CORE", 64)  # of what angles are measured in
+    monkeypatch.setattr(orientation, "CORE", 64)  # of what angles are measured in
     np.testing.assert_allclose(turned.extract(IMAGE).angle, whole.angle, atol=1e-3)
 
 
