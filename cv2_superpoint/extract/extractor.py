@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -252,6 +252,7 @@ class Extractor:
                 places = xy[chosen], scale[chosen], angle[chosen]
                 patches = cut_patches(smaller, image.shape, *places)
                 features = team.spread(self.runner, patches, False, True).features
+                assert features is not None
                 middle = torch.full((len(chosen), 2), MIDDLE, device=xy.device)
                 which = torch.arange(len(chosen), device=xy.device)
                 rows = self._project(features, which, middle, settings)
