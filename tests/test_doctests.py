@@ -27,5 +27,5 @@ def test_examples_run(name: str) -> None:
     (example,) = doctest.DocTestFinder(recurse=False).find(documented, name or "module", globs={})
     assert example.examples, f"{name} has no example"
     report: list[str] = []
-    doctest.DocTestRunner().run(example, out=report.append)
+    doctest.DocTestRunner(verbose=False).run(example, out=report.append)
     assert not report, "".join(report)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 import torch
 
+_MOST = 256
 _AHEAD = 4
 """Results that may wait: the levels of the default pyramid after the first."""
 
@@ -46,13 +47,13 @@ def choose_threads(wanted: int | None) -> int:
     Parameters
     ----------
     wanted
-        None: as many as there are idle cores, at most ``torch.get_num_threads()``. A forked child
-        always uses one.
+        None: as many as there are idle cores, at most ``torch.get_num_threads()``. Never more than
+        256, since each takes memory. A forked child always uses one.
     """
     if _forked:
         return 1
     if wanted is not None:
-        return wanted
+        return min(wanted, _MOST)
     most = torch.get_num_threads()
     return max(1, min(most, idle_cores())) if most > 1 else 1
 

@@ -24,6 +24,10 @@ def torch_threads():
     torch.set_num_threads(before)
 
 
+def test_no_wish_fills_the_memory():
+    assert choose_threads(1 << 26) == 256
+
+
 def test_a_wish_is_followed(torch_threads):
     torch_threads(2)
     assert choose_threads(3) == 3
