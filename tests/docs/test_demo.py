@@ -161,7 +161,13 @@ def corners(homography: np.ndarray) -> np.ndarray:
 def test_example_is_matched_and_drawn(page):
     matches, inliers = int(figure(page, "matches")), int(figure(page, "inliers"))
     assert matches > 200
-    assert inliers > 0.9 * matches
+    pairs = np.array([(m["a"], m["b"]) for m in ask(page, "superpoint.matches")])
+    here, there = (features(page, side)[0][pairs[:, side]] for side in (0, 1))
+    moved = cv2.perspectiveTransform(here[None], np.asarray(build_demo.VIEW, np.float64))[0]
+    right = (np.linalg.norm(moved - there, axis=1) <= 3).sum()
+    assert len(pairs) == matches
+    assert right > 0.8 * matches
+    assert inliers >= 0.98 * right
     found = np.reshape(ask(page, "superpoint.homography"), (3, 3))
     np.testing.assert_allclose(corners(found), corners(build_demo.VIEW), atol=1.5)
     for name in ("network", "decoding", "matching"):
