@@ -53,6 +53,16 @@ class Features:
         return len(self.xy)
 
 
+def no_features(columns: int, binary: bool) -> Features:
+    """Return the features of an image without any: descriptors are ``(0, columns)``."""
+    score, size, angle = np.zeros((3, 0), np.float32)
+    xy, octave = np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
+    rows: Descriptors = np.zeros((0, columns), np.float32)
+    if binary:
+        rows = np.zeros((0, columns), np.uint8)
+    return Features(xy, score, size, angle, octave, rows)
+
+
 OWN_PATCH = -1
 """Level of points that are described on a patch of their own."""
 

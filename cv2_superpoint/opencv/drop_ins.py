@@ -8,11 +8,7 @@ ORB, and whether descriptors are binary. The rest is kept, can be read and store
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,32 +17,11 @@ from ..features import Descriptors
 from . import storage
 from .errors import bad_argument
 from .factory import Factory, as_function
-from .feature2d import SuperPoint
-from .parameters import INT_MAX, INT_MIN, Parameter
+from .kept_parameters import DropIn, SuperPointArguments, accessors, none_is_default
+from .parameters import Parameter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import torch
     from typing_extensions import Unpack
-
-
-P = ParamSpec("P")
-
-
-class SuperPointArguments(TypedDict, total=False):
-    """Arguments of :class:`SuperPoint` that drop-ins take too, by name."""
-
-    scoreThreshold: float
-    nmsRadius: int
-    model: str | None
-    weights: str | Path | None
-    device: str | torch.device | None
-    precision: str
-    threads: int | None
-
-
-_ANY_FLOAT = float("-inf"), float("inf")
 
 # AKAZE's constants, which OpenCV 5 moved to opencv_contrib.
 _MLDB, _DIFF_PM_G2 = 5, 1
@@ -55,91 +30,7 @@ _TYPES = {2: cv2.CV_32F, 3: cv2.CV_32F, 4: cv2.CV_8U, 5: cv2.CV_8U}
 _UPRIGHT = (2, 4)
 
 
-def _none_is_default(constructor: Callable[P, None]) -> Callable[P, None]:
-    """Let None stand for the default of each argument of OpenCV's, as in its bindings."""
-    signature = inspect.signature(constructor)
-    default = {
-        p.name: p.default
-        for p in signature.parameters.values()
-        if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty
-    }
-
-    @functools.wraps(constructor)
-    def construct(*args: P.args, **kwargs: P.kwargs) -> None:
-        bound = signature.bind(*args, **kwargs)
-        missing = [name for name, value in bound.arguments.items() if value is None]
-        bound.arguments |= {name: default[name] for name in missing if name in default}
-        constructor(*bound.args, **bound.kwargs)
-
-    return construct
-
-
-class _DropIn(SuperPoint):
-    """SuperPoint with parameters that are only kept."""
-
-    # By the names in files. Replaced, never changed: copies share it.
-    _kept: Mapping[str, int | float] = MappingProxyType({})
-
-    def _keep(self, function: str, stored: str, parameter: Parameter, value: Any) -> None:
-        value = parameter.check(value, function)
-        self._kept = {**self._kept, stored: value}
-
-    def _fields(self) -> storage.Record:
-        return {**super()._fields(), **self._kept}
-
-    def _take(self, found: storage.Record) -> None:
-        kept = {
-            name: _parameter(name, type(value)).check(found.pop(name), "read")
-            for name, value in self._kept.items()
-            if name in found
-        }
-        super()._take(found)
-        self._kept = {**self._kept, **kept}
-
-
-def _parameter(name: str, kind: type[int] | type[float]) -> Parameter:
-    return Parameter(name, kind, *((INT_MIN, INT_MAX) if kind is int else _ANY_FLOAT))
-
-
-def _accessors(
-    name: str, kind: type[int] | type[float], argument: str | None = None, stored: str | None = None
-) -> tuple[Callable[[Any], Any], Callable[..., None]]:
-    """Return the getter and the setter of a parameter that is only kept.
-
-    Parameters
-    ----------
-    name
-        As OpenCV spells it in ``getNAME`` and ``setNAME``.
-    kind
-        Of number.
-    argument
-        Of the setter, and `stored` in files; by default the name, its first letter small.
-    """
-    argument = argument or name[0].lower() + name[1:]
-    key, function = stored or argument, f"set{name}"
-    parameter = _parameter(argument, kind)
-    shown = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=kind)
-    signature = inspect.Signature([shown])
-
-    def get(self: _DropIn) -> Any:
-        return self._kept[key]
-
-    def set_(self: _DropIn, *args: Any, **kwargs: Any) -> None:
-        try:
-            (value,) = signature.bind(*args, **kwargs).arguments.values()
-        except TypeError as error:
-            raise bad_argument(function, str(error)) from None
-        self._keep(function, key, parameter, value)
-
-    get.__name__, set_.__name__ = f"get{name}", function
-    get.__doc__ = f"Return {argument}, which does nothing here."
-    set_.__doc__ = f"Set {argument}, which does nothing here."
-    self_ = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    set_.__signature__ = inspect.Signature([self_, shown])  # type: ignore[attr-defined]
-    return get, set_
-
-
-class ORB(_DropIn):
+class ORB(DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.ORB``, and binary descriptors.
 
     Parameters
@@ -171,7 +62,7 @@ class ORB(_DropIn):
 
     _NAME = "Feature2D.ORB"
 
-    @_none_is_default
+    @none_is_default
     def __init__(
         self,
         nfeatures: int = 500,
@@ -196,13 +87,13 @@ class ORB(_DropIn):
 
     create = Factory(__init__)  # type: ignore[assignment]
 
-    getWTA_K, setWTA_K = _accessors("WTA_K", int, "wta_k")
-    getScoreType, setScoreType = _accessors("ScoreType", int)
-    getPatchSize, setPatchSize = _accessors("PatchSize", int)
-    getFastThreshold, setFastThreshold = _accessors("FastThreshold", int)
+    getWTA_K, setWTA_K = accessors("WTA_K", int, "wta_k")
+    getScoreType, setScoreType = accessors("ScoreType", int)
+    getPatchSize, setPatchSize = accessors("PatchSize", int)
+    getFastThreshold, setFastThreshold = accessors("FastThreshold", int)
 
 
-class SIFT(_DropIn):
+class SIFT(DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.SIFT``, and float descriptors.
 
     Their values are whole numbers from 0 to 255, as SIFT's: 128 and 256 times those of
@@ -241,7 +132,7 @@ class SIFT(_DropIn):
 
     _NAME = "Feature2D.SIFT"
 
-    @_none_is_default
+    @none_is_default
     def __init__(
         self,
         nfeatures: int = 0,
@@ -268,10 +159,10 @@ class SIFT(_DropIn):
 
     create = Factory(__init__)  # type: ignore[assignment]
 
-    getNOctaveLayers, setNOctaveLayers = _accessors("NOctaveLayers", int)
-    getContrastThreshold, setContrastThreshold = _accessors("ContrastThreshold", float)
-    getEdgeThreshold, setEdgeThreshold = _accessors("EdgeThreshold", float)
-    getSigma, setSigma = _accessors("Sigma", float)
+    getNOctaveLayers, setNOctaveLayers = accessors("NOctaveLayers", int)
+    getContrastThreshold, setContrastThreshold = accessors("ContrastThreshold", float)
+    getEdgeThreshold, setEdgeThreshold = accessors("EdgeThreshold", float)
+    getSigma, setSigma = accessors("Sigma", float)
 
     def _present(self, rows: Descriptors) -> Descriptors:
         # Values above 0.5 are rare. An offset that is the same for all rows changes no distance.
@@ -286,7 +177,7 @@ class SIFT(_DropIn):
         self._set("setNFeatures", nfeatures=maxFeatures)
 
 
-class AKAZE(_DropIn):
+class AKAZE(DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.AKAZE``.
 
     Parameters
@@ -319,7 +210,7 @@ class AKAZE(_DropIn):
     _NAME = "Feature2D.AKAZE"
     _TYPE = Parameter("descriptor_type", int, min(_TYPES), max(_TYPES), tuple(_TYPES))
 
-    @_none_is_default
+    @none_is_default
     def __init__(
         self,
         descriptor_type: int = _MLDB,
@@ -343,18 +234,18 @@ class AKAZE(_DropIn):
 
     create = Factory(__init__)  # type: ignore[assignment]
 
-    getDescriptorSize, setDescriptorSize = _accessors(
+    getDescriptorSize, setDescriptorSize = accessors(
         "DescriptorSize", int, "dsize", "descriptor_size"
     )
-    getDescriptorChannels, setDescriptorChannels = _accessors(
+    getDescriptorChannels, setDescriptorChannels = accessors(
         "DescriptorChannels", int, "dch", "descriptor_channels"
     )
-    getThreshold, setThreshold = _accessors("Threshold", float)
-    getNOctaves, setNOctaves = _accessors("NOctaves", int, "octaves")
-    getNOctaveLayers, setNOctaveLayers = _accessors(
+    getThreshold, setThreshold = accessors("Threshold", float)
+    getNOctaves, setNOctaves = accessors("NOctaves", int, "octaves")
+    getNOctaveLayers, setNOctaveLayers = accessors(
         "NOctaveLayers", int, "octaveLayers", "sublevels"
     )
-    getDiffusivity, setDiffusivity = _accessors("Diffusivity", int, "diff", "diffusivity")
+    getDiffusivity, setDiffusivity = accessors("Diffusivity", int, "diff", "diffusivity")
 
     def getMaxPoints(self) -> int:
         """Return the largest number of keypoints; 0 or less: no limit."""
@@ -388,7 +279,7 @@ class AKAZE(_DropIn):
         super()._take(found)
 
 
-class BRISK(_DropIn):
+class BRISK(DropIn):
     """SuperPoint with the arguments, getters and setters of ``cv2.BRISK``: binary descriptors.
 
     Parameters
@@ -415,7 +306,7 @@ class BRISK(_DropIn):
 
     _NAME = "Feature2D.BRISK"
 
-    @_none_is_default
+    @none_is_default
     def __init__(
         self,
         thresh: int = 30,
@@ -430,9 +321,9 @@ class BRISK(_DropIn):
 
     create = Factory(__init__)  # type: ignore[assignment]
 
-    getThreshold, setThreshold = _accessors("Threshold", int)
-    getOctaves, setOctaves = _accessors("Octaves", int)
-    getPatternScale, setPatternScale = _accessors("PatternScale", float)
+    getThreshold, setThreshold = accessors("Threshold", int)
+    getOctaves, setOctaves = accessors("Octaves", int)
+    getPatternScale, setPatternScale = accessors("PatternScale", float)
 
 
 ORB_create = as_function(ORB, "ORB_create")

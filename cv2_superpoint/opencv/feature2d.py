@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..features import Descriptors, Features
+from ..features import Descriptors, Features, no_features
 from ..settings import BINARY, DetectionSettings
 from .arguments import (
     grey_image,
@@ -317,23 +317,14 @@ class SuperPoint(Parameters):
             )
         except MemoryError as error:
             raise bad_argument(function, str(error), cv2.Error.StsNoMem) from error
-        found = [
-            features
-            if features.descriptors is None
-            else replace(features, descriptors=self._present(features.descriptors))
-            for features in found
-        ]
-        by_image = dict(zip(present, found, strict=True))
-        nothing = self._no_features(settings)
+        columns = self._extractor.descriptor_columns(settings)
+        nothing = no_features(columns, binary=settings.descriptor_type == BINARY)
+        by_image = dict(zip(present, map(self._presented, found), strict=True))
         return [by_image.get(i, nothing) for i in range(len(grey))]
 
-    def _no_features(self, settings: DetectionSettings) -> Features:
-        score, size, angle = np.zeros((3, 0), np.float32)
-        kind = np.uint8 if settings.descriptor_type == BINARY else np.float32
-        rows = np.zeros((0, self._extractor.descriptor_columns(settings)), kind)
-        return Features(
-            np.zeros((0, 2), np.float32), score, size, angle, np.zeros(0, np.int32), rows
-        )
+    def _presented(self, features: Features) -> Features:
+        rows = features.descriptors
+        return features if rows is None else replace(features, descriptors=self._present(rows))
 
     def _compute(
         self, images: Sequence[Any], keypoints: Sequence[Any]
