@@ -100,7 +100,8 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         sys.exit(f"npm failed with status {error.returncode}")
     size = sum(file.stat().st_size for file in PAGE.rglob("*") if file.is_file())
-    print(f"built {PAGE}, {size / 1e6:.1f} MB; serve it with: python -m http.server -d {PAGE}")
+    print(f"built {PAGE}, {size / 1e6:.1f} MB; to see it: python -m http.server -d {PAGE.parent},")
+    print("then open http://localhost:8000/demo/")
 
 
 if __name__ == "__main__":

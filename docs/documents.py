@@ -109,11 +109,10 @@ def split(text: str) -> Iterator[tuple[str, str]]:
 def link(target: str, document: str, uri: str, repository: str) -> str:
     """Return where a document's link leads when a page of the site shows the document."""
     name, _, anchor = target.partition("#")
-    if not name or re.match(r"\w+:", name):
-        name, path = "", document if not name else ""
-    else:
+    path = document
+    if name:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(document), name))
-    if not path or not (ROOT / path).exists():
+    if re.match(r"\w+:", name) or not (ROOT / path).exists():
         return target
     shown = where(path, anchor)
     if shown is None or (shown == uri and not anchor):  # a page's link to its own document

@@ -124,9 +124,7 @@ def subpixel() -> np.ndarray:
     warm = heat_map(logits_of(grey))
     strongest = cv2_superpoint.SuperPoint_create(40, nlevels=1).extract(grey).xy.round().astype(int)
     height, width = grey.shape
-    peaks = [
-        (x, y) for x, y in strongest if side < x < width - side and side < y < height - side
-    ]  # fmt: skip
+    peaks = [(x, y) for x, y in strongest if side < x < width - side and side < y < height - side]
     pictures = []
     for x, y in peaks[:32:11]:
         index = torch.tensor([[0, int(y), int(x)]])
@@ -167,7 +165,7 @@ def adaptation() -> np.ndarray:
 
 
 def descriptors() -> np.ndarray:
-    """Draw how much the descriptor of a point is like those of all cells of another view."""
+    """Draw how similar the descriptor of a point is to those of all cells of another view."""
     turn = np.vstack([cv2.getRotationMatrix2D((200, 200), 25, 1.15), (0, 0, 1)])
     second = cv2.warpPerspective(COFFEE, turn, COFFEE.shape[1::-1])
     detector = cv2_superpoint.SuperPoint_create(500, nlevels=1)
@@ -190,7 +188,7 @@ def descriptors() -> np.ndarray:
     over = cv2.addWeighted(second, 0.4, coloured(large**2, 0.6), 0.9, 0)
     asked = COFFEE.copy()
     circle(asked, first_found.xy[chosen], 9, RED, 3)
-    above = grid([caption(asked, "a point"), caption(over, "its likeness to all cells")], 2)
+    above = grid([caption(asked, "a point"), caption(over, "its similarity to all cells")], 2)
     drawn = draw_matches(COFFEE, second, source[::4], target[::4], right[::4])
     text = f"{right.sum()} of {len(right)} mutual nearest neighbours are right; a quarter of them"
     return np.vstack([above, caption(drawn, text)])

@@ -68,7 +68,8 @@ def test_the_sdist_builds_the_same_wheel(names, tmp_path, monkeypatch):
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
-    for file in ("tests/conftest.py", "train/__main__.py", "benchmarks/__main__.py", "mkdocs.yml"):
+    needed = ("tests/conftest.py", "train/__main__.py", "benchmarks/__main__.py", "noxfile.py")
+    for file in (*needed, "mkdocs.yml"):
         assert (unpacked / file).is_file()
     monkeypatch.chdir(unpacked)
     with zipfile.ZipFile(tmp_path / hatchling.build.build_wheel(str(tmp_path))) as archive:

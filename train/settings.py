@@ -90,8 +90,8 @@ class JointSettings:
     safe_radius
         Pixels within which two points are not told apart.
     unmatched_weight
-        How much of a point the detector is to see in a label that both views show and whose
-        descriptors do not find each other, 0..1; 1: all labels are equal.
+        Weight in the detector's loss, 0..1, of labels that both views show but whose descriptors
+        are not each other's nearest neighbours; 1: all labels are equal.
     large_share
         Share of the pairs that show large photographs (``--large``) at zooms that differ by up to
         4, from 0 to less than 1.

@@ -12,6 +12,10 @@ const FRAME = 4; // of zeros around the heat map, so that windows never leave it
  * Find the strongest points of a heat map by greedy non-maximum suppression.
  *
  * @param {Float32Array} heat - probability of a point at each pixel, `columns` to a row
+ * @param {number} columns - a row of the heat map, in pixels: `width` in whole cells
+ * @param {number} width - of the image, in pixels
+ * @param {number} height - of the image, in pixels
+ * @param {number} limit - how many points at most
  * @returns {{x: number, y: number, score: number}[]} the strongest first
  */
 export function findPoints(heat, columns, width, height, limit) {
@@ -20,7 +24,7 @@ export function findPoints(heat, columns, width, height, limit) {
   for (let y = 0; y < height; y++) {
     framed.set(heat.subarray(y * columns, y * columns + width), (y + FRAME) * pitch + FRAME);
   }
-  const score = sumOfSquares(framed, pitch, height);
+  const score = sum3x3(framed, pitch, height);
   const points = [];
   const taken = new Uint8Array(framed.length);
   for (const place of strongestFirst(score)) {
@@ -39,7 +43,7 @@ export function findPoints(heat, columns, width, height, limit) {
 }
 
 /** Sum the 3x3 pixels around each: a corner between pixels shares its probability among them. */
-function sumOfSquares(framed, pitch, height) {
+function sum3x3(framed, pitch, height) {
   const rows = new Float32Array(framed.length);
   const sums = new Float32Array(framed.length);
   for (let i = 1; i < framed.length - 1; i++) rows[i] = framed[i - 1] + framed[i] + framed[i + 1];
@@ -85,7 +89,11 @@ function refine(framed, peak, pitch, width, height) {
 /**
  * Interpolate the map of descriptors at a point, and scale the result to unit length.
  *
- * @param {Float32Array} maps - one plane of cells per number of a descriptor
+ * @param {Float32Array} maps - `(D, rows, columns)`, a value for each cell
+ * @param {number} rows - of cells
+ * @param {number} columns - of cells
+ * @param {{x: number, y: number}} point - in pixels of the level
+ * @param {Float32Array} into - receives the D values
  */
 export function describe(maps, rows, columns, { x, y }, into) {
   const plane = rows * columns;

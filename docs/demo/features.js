@@ -1,7 +1,19 @@
 // From the pixels of a picture to its features: the steps of the Python package's Extractor.
 
 import { describe, findPoints } from "./decode.js";
-import { levels, toGrey, toInput } from "./pyramid.js";
+import { CELL, levels, toGrey, toInput } from "./pyramid.js";
+
+/**
+ * @typedef {object} Features - of the N points of a picture, the strongest first
+ * @property {number} width - of the picture, in pixels
+ * @property {number} height - of the picture, in pixels
+ * @property {number} size - D, the length of a descriptor
+ * @property {Float32Array} xy - `(N, 2)`, pixels of the picture, whole numbers at their centres
+ * @property {Float32Array} score - `(N,)`
+ * @property {Uint8Array} octave - `(N,)`, levels of the pyramid
+ * @property {Float32Array} descriptors - `(N, D)`, rows of unit length
+ * @property {{network: number, rest: number}} milliseconds
+ */
 
 /**
  * Find and describe the strongest points of all levels of a picture.
@@ -9,7 +21,7 @@ import { levels, toGrey, toInput } from "./pyramid.js";
  * @param {{run: Function}} network - from `loadNetwork`
  * @param {ImageData} image
  * @param {{nfeatures: number, nlevels: number}} settings
- * @returns {Promise<Features>} `xy` in pixels of the picture, the strongest point first
+ * @returns {Promise<Features>}
  */
 export async function extract(network, image, { nfeatures, nlevels }) {
   const { width, height } = image;
@@ -42,7 +54,7 @@ export async function extract(network, image, { nfeatures, nlevels }) {
     features.score[i] = point.score;
     features.octave[i] = level.level;
     const row = features.descriptors.subarray(i * size, (i + 1) * size);
-    describe(maps.descriptors, input.rows / 8, input.columns / 8, point, row);
+    describe(maps.descriptors, input.rows / CELL, input.columns / CELL, point, row);
   });
   features.milliseconds = { network: networkTime, rest: performance.now() - began - networkTime };
   return features;

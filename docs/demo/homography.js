@@ -18,7 +18,7 @@ export function findHomography(source, target, threshold = 3) {
   for (let round = 0, rounds = MOST_ROUNDS; round < rounds; round++) {
     const chosen = fourOf(source.length, random);
     const from = chosen.map((i) => source[i]), to = chosen.map((i) => target[i]);
-    if (!sameTurns(from, to)) continue;
+    if (!sameOrientation(from, to)) continue;
     const found = agree(fit(from, to), source, target, threshold);
     if (found && found.count > (best?.count ?? 3)) {
       best = found;
@@ -100,12 +100,12 @@ function multiply(a, b) {
   );
 }
 
-/** Tell whether all triangles of four points keep their sense of rotation, as those of a plane do. */
-function sameTurns(from, to) {
-  const turn = ([a, b, c]) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
+/** Tell whether all triangles of four points keep their orientation, as those of a visible plane do. */
+function sameOrientation(from, to) {
+  const area = ([a, b, c]) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
   return [0, 1, 2, 3].every((skip) => {
     const three = (points) => points.filter((_, i) => i !== skip);
-    return turn(three(from)) * turn(three(to)) > 0;
+    return area(three(from)) * area(three(to)) > 0;
   });
 }
 

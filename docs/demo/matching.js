@@ -1,13 +1,17 @@
 // Mutual nearest neighbours of descriptors of unit length.
 
 /**
- * Match two sets of descriptors by their products, one row for each of the first set.
+ * @typedef {{a: number, b: number, distance: number, ratio: number}} Match of point `a` of the first
+ *   set and `b` of the second; `ratio` is the distance over that of the second nearest to `a`
+ */
+
+/**
+ * Match two sets of descriptors by their dot products.
  *
- * @param {Float32Array} products
- * @param {number} rows
- * @param {number} columns
- * @returns {{a: number, b: number, distance: number, ratio: number}[]} pairs that are each other's
- *   nearest; `ratio` compares the distance with that of the second nearest in the second set
+ * @param {Float32Array} products - `(rows, columns)`
+ * @param {number} rows - descriptors of the first set
+ * @param {number} columns - descriptors of the second set
+ * @returns {Match[]} pairs that are each other's nearest
  */
 export function mutualMatches(products, rows, columns) {
   const bestOfColumn = new Float32Array(columns).fill(-Infinity);

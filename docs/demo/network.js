@@ -18,7 +18,7 @@ export async function hasWebGpu() {
  *
  * @param {"webgpu" | "wasm" | null} wanted - where it runs; null: the faster one that works
  * @returns {Promise<{name: string, run: Function, multiply: Function}>} `run` returns the maps of an
- *   image, and `multiply` the products of all descriptors of two pictures
+ *   image, and `multiply` the dot products of all descriptors of two pictures
  */
 export async function loadNetwork(wanted) {
   if (wanted !== "wasm" && (wanted === "webgpu" || (await hasWebGpu()))) {

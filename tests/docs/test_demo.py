@@ -19,7 +19,6 @@ import pytest
 from skimage import data
 
 from cv2_superpoint import SuperPoint_create
-from docs import build_demo
 
 pytest.importorskip("onnx")
 pytest.importorskip("selenium")
@@ -28,6 +27,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+
+from docs import build_demo
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))), None)
 DRIVER = shutil.which("chromedriver")

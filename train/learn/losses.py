@@ -121,11 +121,8 @@ def info_nce_loss(
     """
     similarity = first @ second.transpose(1, 2) / temperature
     identity = torch.eye(similarity.shape[1], dtype=torch.bool, device=similarity.device)
-    # Far-away stand-ins for absent rows: a distance to infinity would be undefined.
-    located = positions.where(present[..., None], torch.full_like(positions, -1e4))
-    close = torch.cdist(located, located) < safe_radius
-    usable = present[:, :, None] & present[:, None, :]
-    similarity = similarity.masked_fill((close & ~identity) | ~(usable | identity), -1e4)
+    compared = identity | _negatives(present, positions, safe_radius)
+    similarity = similarity.masked_fill(~compared, -1e4)
     target = torch.arange(similarity.shape[1], device=similarity.device).expand(present.shape)
     count = present.sum().clamp_min(1)
     losses = [
@@ -153,12 +150,18 @@ def find_each_other(
         ``(B, N)`` bool; False where `present` is.
     """
     similarity = first @ second.transpose(1, 2)
-    located = positions.where(present[..., None], torch.full_like(positions, -1e4))
-    rivals = (torch.cdist(located, located) >= safe_radius) & present[:, :, None]
-    rivals = rivals & present[:, None, :]
     own = similarity.diagonal(dim1=1, dim2=2)
-    others = similarity.masked_fill(~rivals, -torch.inf)
+    others = similarity.masked_fill(~_negatives(present, positions, safe_radius), -torch.inf)
     return present & (own > others.amax(1)) & (own > others.amax(2))
+
+
+def _negatives(present: Tensor, positions: Tensor, safe_radius: float) -> Tensor:
+    """Return ``(B, N, N)`` bool: pairs of points, both present, that must not match."""
+    # Far-away stand-ins for absent rows: a distance to infinity would be undefined.
+    located = positions.where(present[..., None], torch.full_like(positions, -1e4))
+    apart = torch.cdist(located, located) >= safe_radius
+    other = ~torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
+    return apart & other & present[:, :, None] & present[:, None, :]
 
 
 def distillation_losses(

@@ -51,7 +51,7 @@ def test_a_crowded_cell_is_still_a_distribution():
     assert target[0, -1, 0, 0] == 0
 
 
-def test_half_a_point_leaves_half_to_the_dustbin():
+def test_a_quarter_of_a_point_leaves_the_rest_to_the_dustbin():
     points, weight = torch.tensor([[[3.0, 2.0]]]), torch.tensor([[0.25]])
     target = detector_targets(points, torch.tensor([[True]]), SIZE, weight)
     assert target[0, 2 * CELL + 3, 0, 0] == 0.25
