@@ -1,6 +1,7 @@
 """Where images come from: folders, globs, archives, videos, single files.
 
-Everything is listed as it is needed, so a million images take no more memory than ten.
+Folders and archives are listed as they are needed, so a million images take no more memory than
+ten. What matches a pattern is listed at once.
 """
 
 from __future__ import annotations
