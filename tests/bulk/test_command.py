@@ -14,6 +14,7 @@ from feature_outputs import OUTPUTS, assert_same, read_all
 
 from cv2_superpoint import SuperPoint_create
 from cv2_superpoint.apps.cli import main
+from cv2_superpoint.model import weights
 
 pytest.importorskip("h5py")
 filelock = pytest.importorskip("filelock")
@@ -149,6 +150,19 @@ def test_other_settings_are_refused(pictures, extract, to):
     extract(pictures / "0.png", to=to)
     with pytest.raises(SystemExit, match=r"other settings \(nfeatures 50\)"):
         extract(pictures, to=to, options="-n 60 --nlevels 1")
+
+
+def test_other_weights_of_the_same_name_are_refused(pictures, extract, tmp_path, monkeypatch):
+    path = extract(pictures / "0.png", to="features.h5")
+    shipped, name = weights.FOLDER, f"{weights.DEFAULT_MODEL}.safetensors"
+    same = f"-n 50 --nlevels 1 --weights {shipped / name}"
+    assert extract(pictures / "0.png", to="features.h5", options=same) == path
+    other = weights.serialise(weights.load_shipped(weights.DEFAULT_MODEL))
+    assert other != (shipped / name).read_bytes()
+    (tmp_path / name).write_bytes(other)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    with pytest.raises(SystemExit, match=r"other settings \(weights [0-9a-f]{16}\)"):
+        extract(pictures, to="features.h5")
 
 
 @pytest.mark.parametrize("to", OUTPUTS)
