@@ -39,6 +39,8 @@ class Facts:
 
     Attributes
     ----------
+    cpu
+        Its name, and the instructions that PyTorch uses.
     opencv
         Its version.
     wheels
@@ -69,6 +71,7 @@ class Facts:
         What failed.
     """
 
+    cpu: str
     opencv: str
     wheels: list[str]
     cores: int
@@ -105,6 +108,7 @@ def examine() -> Facts:
         errors.append(f"SuperPoint fails: {str(error).strip()}")
     auto, reason = auto_precision(device, ranges)
     return Facts(
+        cpu=f"{_processor()}; {_cpu_features()}",
         opencv=cv2.__version__,
         wheels=opencv_wheels(),
         cores=_count_cores(),
@@ -190,7 +194,7 @@ def report(facts: Facts) -> str:
         f"PyTorch {torch.__version__}, numpy {np.__version__}",
         f"OpenCV {facts.opencv} from {', '.join(facts.wheels) or 'no wheel'}",
         "",
-        f"CPU        {_processor()}, {facts.cores} cores; {_cpu_features()}",
+        f"CPU        {facts.cpu}; {facts.cores} cores",
         f"GPU        {gpu}",
         f"precision  {facts.precision}; auto is {facts.auto}: {facts.reason}",
         f"threads    {facts.threads} now; {max(0, facts.idle)} of {facts.cores} cores are idle, "

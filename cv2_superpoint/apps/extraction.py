@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..model.weights import DEFAULT_MODEL
+from ..model import weights
 from ..settings import DetectionSettings
 
 if TYPE_CHECKING:
@@ -90,12 +90,15 @@ def extract(options: argparse.Namespace, feature: SuperPoint) -> tuple[list[str]
 
     if options.output.suffix != ".db" and (options.match or options.single_camera):
         raise BulkError("--match and --single-camera are for an output that ends in .db")
+    model = options.model or weights.DEFAULT_MODEL
+    file = options.weights or weights.FOLDER / f"{model}.safetensors"
     settings = {
         "nfeatures": options.nfeatures,
         "nlevels": options.nlevels,
         "binary": options.binary,
-        "model": options.model or DEFAULT_MODEL,
-        "weights": options.weights and hashlib.sha256(options.weights.read_bytes()).hexdigest(),
+        "model": model,
+        # Their content: another version of this package may ship others.
+        "weights": hashlib.sha256(file.read_bytes()).hexdigest()[:16],
         "precision": options.precision,
         "single_camera": options.single_camera,
     }

@@ -15,19 +15,7 @@ Image = npt.NDArray[np.uint8]
 
 
 def read_image(path: Path) -> tuple[Image, bool]:
-    """Read an image file.
-
-    Parameters
-    ----------
-    path
-        In a format that OpenCV reads.
-
-    Returns
-    -------
-    image : ndarray
-        ``(H, W, 3)`` uint8 BGR, rotated as its EXIF data say.
-    whole : bool
-        False for a truncated JPEG: the missing part is grey or blurred.
+    """Read an image file: what :func:`~cv2_superpoint.bulk.decode.decode_image` makes of it.
 
     Raises
     ------

@@ -37,6 +37,8 @@ class Video:
         Whether frames may be dropped.
     dropped
         How many were so far.
+    rate
+        Frames per second; 25 where the source does not say.
 
     Raises
     ------

@@ -63,8 +63,8 @@ class ColmapDatabase:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path, self._settings = path, settings
-        self._connection = sqlite3.connect(path, isolation_level=None)
         with self._naming():
+            self._connection = sqlite3.connect(path, isolation_level=None)
             self._begin(settings)
 
     def _begin(self, settings: Settings) -> None:

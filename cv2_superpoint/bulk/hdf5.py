@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 
 from ..features import Features
-from ..files import write_atomically
 from .errors import BulkError
 from .journal import JournaledFile
 from .output import Settings, check_settings, to_text
@@ -33,12 +32,10 @@ class Hdf5:
     """
 
     def __init__(self, path: Path, settings: Settings) -> None:
-        if not path.exists():
-            content = io.BytesIO()
-            with h5py.File(content, "w", libver=_FORMAT) as new:
-                new.attrs[_SETTINGS] = to_text(settings)
-            write_atomically(path, content.getvalue())
-        self._stream = JournaledFile(path)
+        empty = io.BytesIO()
+        with h5py.File(empty, "w", libver=_FORMAT) as new:
+            new.attrs[_SETTINGS] = to_text(settings)
+        self._stream = JournaledFile(path, empty.getvalue())
         try:
             self._file = h5py.File(self._stream, "r+", libver=_FORMAT)
         except OSError as error:

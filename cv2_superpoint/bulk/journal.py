@@ -24,11 +24,16 @@ class JournaledFile(io.RawIOBase):
     Parameters
     ----------
     path
-        An existing file; the journal is next to it.
+        The journal is next to it.
+    initial
+        Content to create the file with, if it does not exist.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, initial: bytes = b"") -> None:
         self._journal = path.with_name(f".{path.name}.journal")
+        if not path.exists():
+            self._journal.unlink(missing_ok=True)  # of a file that someone deleted
+            write_atomically(path, initial)
         self._file = open(path, "r+b", buffering=0)  # noqa: SIM115
         if self._journal.exists():
             with np.load(self._journal, allow_pickle=False) as saved:
@@ -54,7 +59,8 @@ class JournaledFile(io.RawIOBase):
         try:
             for i in sorted(self._pages.keys() - old.keys()):
                 self._put(i, self._pages[i])
-            self._file.truncate(self._size)
+            # Longer, not shorter yet: until the journal is written, the old content is in use.
+            self._file.truncate(max(self._size, self._committed))
             os.fsync(self._file.fileno())
             if old:
                 content = io.BytesIO()

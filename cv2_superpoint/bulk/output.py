@@ -52,6 +52,7 @@ def open_output(path: Path, settings: Settings) -> Iterator[Output]:
     OSError
         If it cannot be written.
     """
+    path = path.resolve()  # a link has the lock, and the journal, of its target
     if not path.parent.is_dir():
         raise BulkError(f"there is no folder {path.parent}")
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)

@@ -1,6 +1,7 @@
 """Where images come from: folders, globs, archives, videos, single files.
 
-Everything is listed as it is needed, so a million images take no more memory than ten.
+Folders and archives are listed as they are needed, so a million images take no more memory than
+ten. What matches a pattern is listed at once.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def list_items(roots: Iterable[Root], every: int = 1) -> Iterator[Item]:
     """
     for root in roots:
         for name, data in _contents(root.path, every):
-            yield Item(_clean(f"{root.label}/{_clean(name)}"), data)
+            yield Item(_clean(f"{root.label}/{_clean(name)}") or _clean(root.path.name), data)
 
 
 def count_items(roots: Iterable[Root], every: int = 1) -> int:
@@ -160,10 +161,23 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
+class _Member(tarfile.TarInfo):
+    """An entry of an archive. Damaged ones are errors; tarfile takes them for the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(str(error)) from error
+
+
 def _members(path: Path, read: bool = True) -> Iterator[tuple[str, Data]]:
     """Yield the image files in an archive, empty ones if they are not to be read."""
+    # Where nothing is compressed, contents that are not to be read can be skipped.
+    skip = not read and path.suffix.lower() == ".tar"
     try:
-        with tarfile.open(path, "r|*" if read else "r:*") as archive:
+        with tarfile.open(path, "r:*" if skip else "r|*", tarinfo=_Member) as archive:
             while member := archive.next():
                 if member.isfile() and _is_image(member.name):
                     stream = archive.extractfile(member) if read else None

@@ -22,6 +22,7 @@ from cv2_superpoint.opencv import source
 from cv2_superpoint.runners import choose
 
 HEALTHY = Facts(
+    cpu="Example 9000; PyTorch's kernels AVX2",
     opencv="4.10.0",
     wheels=["opencv-python 4.10.0.84"],
     cores=8,
@@ -45,6 +46,7 @@ def test_a_healthy_installation_needs_nothing():
     assert report(HEALTHY).endswith("\nNothing to change.")
     line = next(line for line in report(HEALTHY).splitlines() if line.startswith("SuperPoint "))
     assert line.split() == ["SuperPoint", "30.0", "10.00", "0.50"]
+    assert "CPU        Example 9000; PyTorch's kernels AVX2; 8 cores" in report(HEALTHY)
 
 
 @pytest.mark.parametrize(

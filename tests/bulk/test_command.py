@@ -13,6 +13,8 @@ import pytest
 from feature_outputs import OUTPUTS, assert_same, read_all
 
 from cv2_superpoint import SuperPoint_create
+from cv2_superpoint.apps.cli import main
+from cv2_superpoint.model import weights
 
 pytest.importorskip("h5py")
 filelock = pytest.importorskip("filelock")
@@ -126,11 +128,41 @@ def test_one_run_at_a_time(pictures, extract, tmp_path, to):
         extract(pictures, to=to)
 
 
+def test_a_link_has_the_lock_of_its_target(pictures, extract, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "link.h5").symlink_to("other/features.h5")
+    with (
+        filelock.FileLock(tmp_path / "other" / ".features.h5.lock"),
+        pytest.raises(SystemExit, match="another run is writing"),
+    ):
+        extract(pictures, to="link.h5")
+
+
+def test_the_current_folder_can_be_the_output(pictures, extract, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    main(["extract", str(pictures), "-o", ".", "-n", "50", "--nlevels", "1"])
+    assert len(read_all(tmp_path / "here")) == 8
+
+
 @pytest.mark.parametrize("to", OUTPUTS)
 def test_other_settings_are_refused(pictures, extract, to):
     extract(pictures / "0.png", to=to)
     with pytest.raises(SystemExit, match=r"other settings \(nfeatures 50\)"):
         extract(pictures, to=to, options="-n 60 --nlevels 1")
+
+
+def test_other_weights_of_the_same_name_are_refused(pictures, extract, tmp_path, monkeypatch):
+    path = extract(pictures / "0.png", to="features.h5")
+    shipped, name = weights.FOLDER, f"{weights.DEFAULT_MODEL}.safetensors"
+    same = f"-n 50 --nlevels 1 --weights {shipped / name}"
+    assert extract(pictures / "0.png", to="features.h5", options=same) == path
+    other = weights.serialise(weights.load_shipped(weights.DEFAULT_MODEL))
+    assert other != (shipped / name).read_bytes()
+    (tmp_path / name).write_bytes(other)
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    with pytest.raises(SystemExit, match=r"other settings \(weights [0-9a-f]{16}\)"):
+        extract(pictures, to="features.h5")
 
 
 @pytest.mark.parametrize("to", OUTPUTS)
@@ -152,9 +184,14 @@ def test_files_of_others_are_left_alone(pictures, extract, tmp_path, to):
     [
         ("features.h5", "--match exhaustive", "ends in .db"),
         ("no/such/features.h5", "", "no folder .*such"),
+        ("folder.db", "", "folder.db: unable to open"),
+        ("folder.h5", "", "folder.h5: Is a directory"),
+        ("pictures", "", "this command did not write it"),
     ],
 )
-def test_requests_that_make_no_sense(pictures, extract, to, options, message):
+def test_requests_that_make_no_sense(pictures, extract, tmp_path, to, options, message):
+    for name in ("folder.db", "folder.h5"):
+        (tmp_path / name).mkdir()
     with pytest.raises(SystemExit, match=message):
         extract(pictures, to=to, options=options)
 

@@ -43,11 +43,26 @@ def test_reads_what_is_not_committed(tmp_path):
     file.truncate(10)
     file.commit()
     file.close()
-    assert path.read_bytes() == OLD[:0] + bytes(content[:10])
+    assert path.read_bytes() == content[:10]
 
 
+def test_the_journal_of_a_deleted_file_is_not_repeated(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    file = JournaledFile(path, OLD)
+    change(file, bytearray(OLD))
+    monkeypatch.setattr(JournaledFile, "_overwrite", lambda *_: None)  # killed before that
+    file.commit()
+    file.close()
+    monkeypatch.undo()
+    assert (tmp_path / ".file.journal").exists()
+    path.unlink()
+    JournaledFile(path, b"new").close()
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("length", [None, 20_000])
 @pytest.mark.parametrize("error", [StoppedError(), OSError(errno.ENOSPC, "full")])
-def test_stopped_anywhere(tmp_path, monkeypatch, error):
+def test_stopped_anywhere(tmp_path, monkeypatch, error, length):
     path, new = tmp_path / "file", bytearray(OLD)
     steps = itertools.count()
 
@@ -61,7 +76,9 @@ def test_stopped_anywhere(tmp_path, monkeypatch, error):
         content = bytearray(OLD)
         file = JournaledFile(path)
         change(file, content)
-        new = content
+        if length is not None:
+            file.truncate(length)
+        new = content[:length]
         steps = itertools.count()
         with monkeypatch.context() as patch:
             put, fsync = JournaledFile._put, os.fsync

@@ -91,6 +91,33 @@ def test_what_is_damaged_is_an_item(there):
     assert [item.name for item in items if isinstance(item.data, Exception)] == ["cut", "text"]
 
 
+def _archive(path, mode):
+    """Write six images that do not compress."""
+    draw = np.random.default_rng(0)
+    with tarfile.open(path, mode) as archive:
+        for i in range(6):
+            member = tarfile.TarInfo(f"{i}.png")
+            member.size = 50_000
+            archive.addfile(member, io.BytesIO(draw.bytes(member.size)))
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
+@pytest.mark.parametrize("cut", [False, True])
+def test_damage_inside_an_archive_is_an_item(there, suffix, cut):
+    path = there / f"damaged.{suffix}"
+    _archive(path, f"w:{suffix[4:]}")
+    content = bytearray(path.read_bytes())
+    middle = 3 * (512 + 50_176)  # where, in a plain archive, the fourth has its header
+    if not cut:
+        content[middle : middle + 70_000] = b"\x55" * 70_000
+    path.write_bytes(content[: middle + 200] if cut else content)
+    roots = find_roots([path.name])
+    items = list(list_items(roots))
+    assert count_items(roots) <= 6
+    assert [item.name for item in items if isinstance(item.data, Exception)] == [path.name]
+    assert len(items) <= 6
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names need not be UTF-8 on Linux")
 def test_names_that_are_not_utf8(there):
     os.rename(b"a/1.png", b"a/\xe9.png")

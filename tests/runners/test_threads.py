@@ -98,7 +98,7 @@ def test_leaving_early_ends_the_second_thread(torch_threads):
 
 
 @pytest.mark.parametrize(("idle", "most", "count"), [(4, 8, 4), (9, 8, 8), (0, 8, 1), (-5, 8, 1)])
-def test_by_defaultidle_cores_compute(monkeypatch, torch_threads, idle, most, count):
+def test_by_default_idle_cores_compute(monkeypatch, torch_threads, idle, most, count):
     torch_threads(most)
     monkeypatch.setattr(module, "idle_cores", lambda: idle)
     assert choose_threads(None) == count
