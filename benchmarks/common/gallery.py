@@ -114,8 +114,7 @@ def _draw_pair(pair: MatchedPair, threshold: float) -> tuple[bytes, str]:
     assert found1.norm is not None
     matches = metrics.mutual_nearest_neighbours(found1.descriptors, found2.descriptors, found1.norm)
     points1, points2 = found1.points[matches[:, 0]], found2.points[matches[:, 1]]
-    errors = np.linalg.norm(metrics.warp_points(points1, pair.homography) - points2, axis=1)
-    correct = errors <= threshold
+    correct = metrics.transfer_errors(points1, points2, pair.homography) <= threshold
     corners = f"corners off by {pair.corner_error:.1f} px"
     caption = (
         f"{correct.sum()} of {len(correct)} matches are correct, "
