@@ -30,7 +30,7 @@ The rooms::
       report              results -> report.html, report.md, with tables, curves and pictures
       comparison          two report.json -> what changed
 
-    invariance/         ``python -m benchmarks rotation``, ``scale`` and ``zoom-rotation``
+    invariance/         ``python -m benchmarks rotation``, ``tilt``, ``scale`` and ``zoom-rotation``
       command             options in, tables, CSV and page out: rotation, tilt and scale
       zoom_command        the same for zoom-rotation
       views               a photograph -> the same turned, smaller or larger, and the homography

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from ..common.metrics import Floats, shared_view, warp_points
+from ..common.metrics import Floats, shared_view, transfer_errors, warp_points
 
 
 def matching_score(
@@ -52,9 +52,8 @@ def matching_score(
     """
     seen1, seen2 = shared_view(points1, points2, homography, size1, size2)
     first, second = matches[seen1[matches[:, 0]] & seen2[matches[:, 1]]].T
-    inverse = np.linalg.inv(homography)
-    forward = np.linalg.norm(warp_points(points1[first], homography) - points2[second], axis=1)
-    backward = np.linalg.norm(warp_points(points2[second], inverse) - points1[first], axis=1)
+    forward = transfer_errors(points1[first], points2[second], homography)
+    backward = transfer_errors(points2[second], points1[first], np.linalg.inv(homography))
     scores = [
         np.count_nonzero(errors <= threshold) / max(1, int(np.count_nonzero(seen)))
         for errors, seen in ((forward, seen1), (backward, seen2))

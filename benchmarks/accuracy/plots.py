@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ..common import metrics
 from ..common.datasets import in_split
-from ..common.figures import Plot, set_logarithmic, style
+from ..common.figures import Plot, set_logarithmic, style, wrap
 from .protocol import Protocol
 from .run import PairRecord
 from .summary import Row
@@ -72,7 +72,7 @@ def repeatability_bars(splits: Splits) -> Plot:
             bars = axes.barh(y, values, 0.36, label=split, color=("#4477aa", "#ccbb44")[i])
             labels = ["" if math.isnan(value) else f"{value:.2f}" for value in values]
             axes.bar_label(bars, labels, fontsize=8, padding=2)
-        axes.set_yticks(range(len(names)), [_wrap(name) for name in names])
+        axes.set_yticks(range(len(names)), [wrap(name) for name in names])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set(xlabel="repeatability", xlim=(0, 1))
@@ -101,7 +101,3 @@ def _set_shares(axes: Axes, title: str, x: str, y: str) -> None:
 
 def _title(split: str, rows: dict[str, Row]) -> str:
     return f"{split} ({max((row['pairs'] for row in rows.values()), default=0)} pairs)"
-
-
-def _wrap(name: str) -> str:
-    return name.replace("[", "\n[")

@@ -141,14 +141,15 @@ def draw_exhibits(results: Results, jobs: Sequence[Job]) -> list[Exhibit]:
 
     Where errors are equal, as those of failures are, the matching score decides.
     """
-    described = {pair.method: None for pair in results.pairs if pair.matches is not None}
-    methods = gallery.choose_methods(list(described))
+    methods = gallery.choose_methods([p.method for p in results.pairs if p.matches is not None])
+    if not methods:
+        return []
     exhibits = []
     for split in ("illumination", "viewpoint"):
         pairs = [
             pair
             for pair in results.pairs
-            if pair.method in methods[:1] and in_split(pair.sequence, split)
+            if pair.method == methods[0] and in_split(pair.sequence, split)
         ]
         chosen = gallery.choose_pairs(
             pairs, lambda pair: (pair.corner_errors[0], -(pair.matching_score or 0))

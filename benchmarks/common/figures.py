@@ -107,6 +107,11 @@ def style(name: str, names: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def wrap(name: str) -> str:
+    """Break the name of a method before its settings."""
+    return name.replace("[", "\n[")
+
+
 def set_logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     """Make an axis logarithmic, with the numbers 1, 2, 5, 10, ... written out."""
     axes.set(**{f"{which}scale": "log"})

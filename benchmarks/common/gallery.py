@@ -17,7 +17,7 @@ RULES = """\
 The best, the median and the worst pair of the method on the left, by the corner error of its
 homography. Green: correct matches; red: wrong ones."""
 
-_RIGHT, _WRONG = (90, 255, 120), (60, 60, 235)  # BGR; light and dark, for eyes blind to colours
+_CORRECT, _WRONG = (90, 255, 120), (60, 60, 235)  # BGR; light and dark, for eyes blind to colours
 _WIDTH = 560  # pixels of the picture
 _GAP = 6
 _SUBPIXEL = 4  # cv2.line takes units of 1 / 2**_SUBPIXEL pixel
@@ -41,11 +41,13 @@ class MatchedPair:
 
     Attributes
     ----------
-    first, second : tuple of image and Features
+    first, second : tuple of (H, W) uint8 array and Features
+        An image and what a method found in it.
     homography : (3, 3) array
-        From the first image to the second.
+        From pixels of the first image to those of the second.
     corner_error : float
-        Of the homography that was estimated; infinite if there is none.
+        Of the homography that was estimated, in pixels of the second image; infinite if there is
+        none.
     """
 
     first: tuple[Image, Features]
@@ -96,7 +98,7 @@ def draw_exhibit(
         Of the pictures' files.
     methods : sequence of str
     match : callable
-        Shows the pair with the features of a method.
+        Takes a method and returns the pair with its features.
     threshold : float
         Pixels of the second image within which a match is correct.
     """
@@ -112,14 +114,13 @@ def _draw_pair(pair: MatchedPair, threshold: float) -> tuple[bytes, str]:
     assert found1.norm is not None
     matches = metrics.mutual_nearest_neighbours(found1.descriptors, found2.descriptors, found1.norm)
     points1, points2 = found1.points[matches[:, 0]], found2.points[matches[:, 1]]
-    errors = np.linalg.norm(metrics.warp_points(points1, pair.homography) - points2, axis=1)
-    right = errors <= threshold
+    correct = metrics.transfer_errors(points1, points2, pair.homography) <= threshold
     corners = f"corners off by {pair.corner_error:.1f} px"
     caption = (
-        f"{right.sum()} of {len(right)} matches are correct, "
+        f"{correct.sum()} of {len(correct)} matches are correct, "
         f"{corners if np.isfinite(pair.corner_error) else 'no homography'}"
     )
-    return draw_matches(image1, image2, points1, points2, right), caption
+    return draw_matches(image1, image2, points1, points2, correct), caption
 
 
 def draw_matches(
@@ -127,7 +128,7 @@ def draw_matches(
     second: Image,
     points1: metrics.Floats,
     points2: metrics.Floats,
-    right: NDArray[np.bool_],
+    correct: NDArray[np.bool_],
 ) -> bytes:
     """Draw two pictures, landscapes one above the other, with their matches, as a JPEG.
 
@@ -136,8 +137,13 @@ def draw_matches(
     first, second : (H, W) uint8 array
     points1, points2 : (M, 2) array
         Pixels (x, y) of each; row i of one is matched to row i of the other.
-    right : (M,) bool array
+    correct : (M,) bool array
         Which matches are correct.
+
+    Returns
+    -------
+    bytes
+        The encoded file.
     """
     height, width = (max(side) for side in zip(first.shape, second.shape, strict=True))
     stacked = width >= height
@@ -151,8 +157,8 @@ def draw_matches(
     # From pixel centres of the canvas to those of the picture.
     ends = (np.stack([points1, points2 + shift], axis=1) + 0.5) * scale - 0.5
     fixed = np.round(ends * (1 << _SUBPIXEL)).astype(int).tolist()
-    colours = [_RIGHT if is_right else _WRONG for is_right in right]
-    order = np.argsort(right, kind="stable")  # correct ones on top
+    colours = [_CORRECT if is_correct else _WRONG for is_correct in correct]
+    order = np.argsort(correct, kind="stable")  # correct ones on top
     lines = picture.copy()
     for i in order:
         cv2.line(lines, *fixed[i], colours[i], 1, cv2.LINE_AA, _SUBPIXEL)

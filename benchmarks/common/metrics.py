@@ -42,6 +42,24 @@ def warp_points(points: Floats, homography: Floats) -> Floats:
         return homogeneous[:, :2] / homogeneous[:, 2:]
 
 
+def transfer_errors(points1: Floats, points2: Floats, homography: Floats) -> Floats:
+    """Return how far each match is from agreeing with the homography.
+
+    Parameters
+    ----------
+    points1, points2 : (M, 2) arrays
+        Row i of image 1 is matched to row i of image 2.
+    homography : (3, 3) array
+        Image 1 to image 2.
+
+    Returns
+    -------
+    (M,) array
+        In pixels of image 2.
+    """
+    return np.asarray(np.linalg.norm(warp_points(points1, homography) - points2, axis=1))
+
+
 def shared_view(
     points1: Floats,
     points2: Floats,
@@ -157,8 +175,7 @@ def matching_accuracy(
     """
     if not len(points1):
         return 0.0
-    errors = np.linalg.norm(warp_points(points1, homography) - points2, axis=1)
-    return float(np.mean(errors <= threshold))
+    return float(np.mean(transfer_errors(points1, points2, homography) <= threshold))
 
 
 def estimate_homography(

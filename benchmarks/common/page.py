@@ -92,6 +92,7 @@ def _render(name: str, page: Page) -> str:
         page=page,
         machine=machine,
         made=f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
+        max=max,
         number=number,
         breakable=_breakable,
         data_uri=_data_uri,

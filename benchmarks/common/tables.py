@@ -4,12 +4,11 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from . import outputs
-
-Best = Callable[[Sequence[float]], float]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Table:
     title: str
     rows: Sequence[Mapping[str, str]]
     left: int = 1
-    best: Mapping[str, Best] = field(default_factory=dict)
+    best: Mapping[str, Callable[..., str]] = field(default_factory=dict)
     quoted: int = 0
     shaded: bool = False
 
@@ -44,20 +43,18 @@ class Table:
         """The keys of the rows."""
         return list(self.rows[0])
 
-    @property
+    @cached_property
     def best_cells(self) -> dict[str, str]:
         """The best value by column, as it is written, so that equal ones are all marked.
 
-        Columns in which nothing is better, or with less than two numbers, are missing.
+        Columns in which nothing is better, or with fewer than two numbers, are missing.
         """
         own = self.rows[: len(self.rows) - self.quoted]
         found = {}
         for column, best in self.best.items():
-            numbers = {row[column]: number(row[column]) for row in own}
-            finite = [value for value in numbers.values() if value is not None]
-            if sum(number(row[column]) is not None for row in own) > 1:
-                value = best(finite)
-                found[column] = next(text for text, n in numbers.items() if n == value)
+            numbers = [row[column] for row in own if number(row[column]) is not None]
+            if len(numbers) > 1:
+                found[column] = best(numbers, key=float)
         return found
 
 

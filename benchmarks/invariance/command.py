@@ -39,7 +39,7 @@ class Change:
     title : str
         Of its report.
     view : callable
-        Shows a photograph at a step.
+        Takes a photograph, (H, W) uint8, a step and `size`; shows the photograph at the step.
     size : tuple of int
         (height, width) of the views, in pixels.
     unit : str

@@ -140,14 +140,23 @@ def size_of_views(photograph: Image) -> tuple[int, int]:
 
 
 def close_up(name: str, photograph: Image, zoom: float, rotation: float) -> View:
-    """Show a photograph zoomed and turned, photographed again; the homography is to the overview.
+    """Show a photograph zoomed and turned, photographed again.
 
     Parameters
     ----------
     name : str
         Of the photograph; light and noise depend on it.
     photograph : (H, W) uint8 array
-    zoom, rotation : float
+    zoom : float
+        Magnification relative to the overview.
+    rotation : float
+        Degrees, counter-clockwise.
+
+    Returns
+    -------
+    View
+        Its homography is from pixels of the close-up to those of the overview, the other way than
+        in the other views.
     """
     view = zoom_in(photograph, zoom, rotation, size_of_views(photograph))
     image = _photograph_again(view.image, f"{name} {zoom} {rotation}")

@@ -26,8 +26,6 @@ There are no windows, and whoever would press a key or draw a rectangle is simul
 
 _FEATURES_OF_IMAGES = re.compile(r"\bcv2?\.detail\.computeImageFeatures2?\b")
 _IMPORT = re.compile(r"^([ \t]*)(import [^\n]*\bcv2\b)", re.MULTILINE)
-
-
 _IDLE = re.compile(r"WARN|ERROR:|DEBUG|repo path|unable to open|https?:|\d ?(ms|s|seconds)\b")
 """Lines that tell nothing, or differ from run to run."""
 
@@ -42,7 +40,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--only", default="", metavar="REGEX", help="scripts to run; default: all")
     parser.add_argument(
-        "--limit", type=positive, default=300, metavar="SECONDS", help="for each (default: 300)"
+        "--timeout", type=positive, default=300, metavar="SECONDS", help="for each (default: 300)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write scripts.md and all output")
     parser.set_defaults(run=run)
@@ -137,10 +135,10 @@ def _run(case: Case, features: str, data: Path, options: argparse.Namespace, way
             [*command, str(case.script), *case.arguments],
             cwd=data, env=os.environ | environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-            timeout=options.limit,
+            timeout=options.timeout,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return f"**did not end in {options.limit} s**"
+        return f"**did not end in {options.timeout} s**"
     lines = [line.strip() for line in re.split(r"[\r\n]+", done.stdout) if line.strip()]
     if options.out:
         name = re.sub(r"\W+", "-", f"{case.name} {way}")

@@ -6,10 +6,11 @@ drawn with the mouse once where a script waits for that, and after a while Esc a
 """
 
 import functools
+import itertools
 import json
 import runpy
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,24 +30,20 @@ class Notes:
     """What a script called, summed over its calls."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
-        self.pictures: dict[str, list[int]] = {}
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.pictures: dict[str, tuple[int, ...]] = {}
 
     def add(self, name: str, **counts: int) -> None:
         """Note a call."""
         self.calls[name] += 1
-        self.counts.update({f"{name} {key}": value for key, value in counts.items()})
+        self.counts[name].update(counts)
 
     def lines(self) -> list[str]:
         """Return a line for each function: what it counted, on average."""
         lines = []
         for name, calls in self.calls.items():
-            means = [
-                f"{total / calls:.4g} {key.removeprefix(name + ' ')}"
-                for key, total in self.counts.items()
-                if key.startswith(name + " ")
-            ]
+            means = [f"{total / calls:.4g} {key}" for key, total in self.counts[name].items()]
             times = f" ({calls} times)" if calls > 1 else ""
             lines.append(f"{name}{times}: {', '.join(means)}")
         sizes = (f"{Path(n).name}: {w}x{h} pixels" for n, (h, w) in self.pictures.items())
@@ -81,28 +78,26 @@ def _note_estimate(notes: Notes, name: str, result: Any, points: Any, *_: Any, *
     notes.add(name, matches=len(points), inliers=inliers)
 
 
-def _size(image: Any) -> list[int]:
-    return [int(side) for side in np.shape(image.get() if isinstance(image, cv2.UMat) else image)][
-        :2
-    ]
+def _size(image: Any) -> tuple[int, ...]:
+    """Return (height, width)."""
+    return np.shape(image.get() if isinstance(image, cv2.UMat) else image)[:2]
 
 
 def hide_windows() -> None:
     """Show none, and act in the place of who would sit before them."""
     shown: dict[str, Any] = {}
     mouse: dict[str, Callable[..., Any]] = {}
-    waits = Counter[str]()
+    waits = itertools.count(1)
 
     def show(window: str, image: Any) -> None:
         shown[window] = _size(image)
 
     def wait(*_: Any) -> int:
-        waits["key"] += 1
-        if waits["key"] == 3:
+        wait_number = next(waits)
+        if wait_number == 3:
             for window in mouse.keys() & shown.keys():
                 _drag(mouse[window], *shown[window])
-        done = waits["key"] > _WAITS
-        return -1 if not done else (27, ord("q"))[waits["key"] % 2]
+        return -1 if wait_number <= _WAITS else (27, ord("q"))[wait_number % 2]
 
     def nothing(*_: Any, **__: Any) -> None:
         pass

@@ -5,7 +5,7 @@ PyTorch is imported only for the methods that need it, so that the memory of the
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +22,9 @@ METHODS = (
     *("ORB", "AKAZE", "SIFT"),
     *("SuperPoint[nlevels=1]", "SuperPoint", "SuperPoint-full[nlevels=1]", "PlainSuperPoint"),
 )
+
+REFERENCES = ("ORB", "SIFT")
+"""In multiples of whose times others are given."""
 
 PRECISIONS = ("auto", "int8", "bfloat16", "float16", "float32")
 """Those of the package, named here because it imports PyTorch."""
@@ -118,6 +121,12 @@ def make_matcher(method: str, norm: int) -> Any:
     ours = import_module("cv2_superpoint") if is_ours(method) else None
     matcher = getattr(ours, "BFMatcher", cv2.BFMatcher)
     return matcher(norm, crossCheck=True)
+
+
+def setting_of(row: Mapping[str, Any]) -> str:
+    """Say under which conditions a row of the report of ``speed`` was measured."""
+    plural = "s" * (row["threads"] > 1)
+    return f"{row['size']}, {row['points']} points, {row['threads']} thread{plural}"
 
 
 def set_threads(threads: int) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..common.detectors import is_ours
-from ..common.figures import Plot, set_logarithmic, style
+from ..common.figures import Plot, set_logarithmic, style, wrap
+from .cases import setting_of
 from .memory import Footprints
-from .report import name_of, setting_of
+from .report import name_of
 from .tradeoff import Point
 
 OURS, OTHERS = "#d1495b", "#7c8894"
@@ -33,7 +34,7 @@ def frame_bars(rows: Sequence[dict[str, Any]]) -> list[Plot]:
             start += values
         # The median of the frames, which is not the sum of the medians.
         axes.bar_label(bars, [f"{row['ms_frame']:.1f}" for row in same], padding=3, fontsize=9)
-        axes.set_yticks(places, [name_of(row).replace("[", "\n[") for row in same])
+        axes.set_yticks(places, [wrap(name_of(row)) for row in same])
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.margins(x=0.12)

@@ -9,8 +9,7 @@ from statistics import median
 from typing import Any
 
 from ..common.tables import Table, format_table
-
-REFERENCES = ("ORB", "SIFT")
+from .cases import REFERENCES
 
 RULES = """\
 Compares the times of our methods in two files of pytest-benchmark, written by `pytest benchmarks

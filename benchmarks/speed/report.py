@@ -8,7 +8,7 @@ import numpy as np
 from ..common.detectors import is_ours
 from ..common.tables import Table
 from . import roofline
-from .cases import unshipped
+from .cases import REFERENCES, setting_of, unshipped
 from .timing import Result, group_of
 
 
@@ -21,7 +21,7 @@ def describe(result: Result, results: Sequence[Result]) -> dict[str, Any]:
     base = {
         other.case.method: other
         for other in results
-        if group_of(other.case) == group_of(case) and other.case.method in ("ORB", "SIFT")
+        if group_of(other.case) == group_of(case) and other.case.method in REFERENCES
     }
     row: dict[str, Any] = {
         "method": case.method,
@@ -94,12 +94,6 @@ def tabulate(rows: Sequence[dict[str, Any]]) -> list[Table]:
     return tables
 
 
-def setting_of(row: dict[str, Any]) -> str:
-    """Say under which conditions a row was measured."""
-    plural = "s" * (row["threads"] > 1)
-    return f"{row['size']}, {row['points']} points, {row['threads']} thread{plural}"
-
-
 def name_of(row: dict[str, Any]) -> str:
     """Name the method of a row, with what it was given."""
     random = " (random weights)" if row["weights"] == "random" else ""
@@ -116,7 +110,7 @@ def _text(value: float | None, form: str) -> str:
 
 def _line(row: dict[str, Any], on_gpu: bool) -> dict[str, str]:
     def ratios(prefix: str, before: str) -> Iterable[tuple[str, str]]:
-        for name in ("ORB", "SIFT"):
+        for name in REFERENCES:
             yield f"{before}x {name}", _text(row.get(f"{prefix}times_{name}"), ".2f")
 
     return {

@@ -15,8 +15,7 @@ import pytest
 from ..common.datasets import Image, fit
 from ..common.machine import has_cuda
 from ..common.photographs import read_photographs
-from .cases import PRECISIONS, Case, choose, detect, make, set_threads
-from .regression import REFERENCES
+from .cases import PRECISIONS, REFERENCES, Case, choose, detect, make, set_threads
 
 SIZES = ((480, 640), (240, 320))
 """The larger first: after it, the C library no longer returns the memory of the smaller."""

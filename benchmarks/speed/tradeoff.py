@@ -9,6 +9,7 @@ from typing import Any
 
 from ..common import outputs
 from ..common.tables import Table
+from .cases import setting_of
 
 Json = dict[str, Any]
 
@@ -83,10 +84,11 @@ def run(options: argparse.Namespace) -> None:
         outputs.write(options.out, plot.png())
         return
     tables = [tabulate(title, found) for title, found in panels.items()]
-    machine = {name: str(value) for name, value in speed["machine"].items()}
     sections = [page.Section("Results", tables=tables, plots=[plot])]
     sources = f"From {', '.join(map(str, options.reports))}; times: {conditions}."
-    made = page.Page("Accuracy over time", sources, options.command_line, sections, "", machine)
+    made = page.Page(
+        "Accuracy over time", sources, options.command_line, sections, machine=speed["machine"]
+    )
     page.write_html(options.out, made)
 
 
@@ -149,10 +151,8 @@ def frame_times(report: Json, threads: int | None) -> tuple[dict[str, float], st
     rows = [row for row in rows if row["threads"] == chosen]
     if not rows:
         raise ReportError(f"the report of speed has no frames with {chosen} threads")
-    first = rows[0]
-    same = [r for r in rows if (r["size"], r["points"]) == (first["size"], first["points"])]
-    plural = "s" * (chosen > 1)
-    conditions = f"{first['size']}, {first['points']} points, {chosen} thread{plural}"
+    conditions = setting_of(rows[0])
+    same = [row for row in rows if setting_of(row) == conditions]
     # Of several devices and precisions of a method, the first is what it does by default.
     return {row["method"]: row["ms_frame"] for row in reversed(same)}, conditions
 

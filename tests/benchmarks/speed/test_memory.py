@@ -70,7 +70,9 @@ def test_command(
     ]
     with (tmp_path / "memory.csv").open(newline="") as file:
         assert [row["mib"] for row in csv.DictReader(file)] == ["50.0", "50.0", "", ""]
-    assert "3.0" in (tmp_path / "memory.html").read_text(encoding="utf-8")
+    page = (tmp_path / "memory.html").read_text(encoding="utf-8")
+    assert page.count(">50</td>") == 2
+    assert page.count("<svg") == 2
 
 
 def test_sizes_go_from_a_third_of_a_megapixel_to_fifty() -> None:

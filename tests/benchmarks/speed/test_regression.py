@@ -47,13 +47,14 @@ def test_slower_is_by_both_references(
         main([*arguments, "--fail", "1.2"])
     else:
         main(arguments)
-    printed = capsys.readouterr().out.splitlines()
+    text = capsys.readouterr().out
+    assert "gone" not in text
+    printed = text.splitlines()
     assert printed[0].startswith("old: 0123456789, with changes that are not committed")
     change = [f"{new[0] / new[i] / (10 / scale) - 1:+.1%}" for i, scale in ((1, 1), (2, 10))]
     cells = printed[5].split()
     assert (cells[0], [cells[3], cells[6]]) == ("a", change)
     assert cells[7] == ("SLOWER" if code else "ok")
-    assert "gone" not in printed
 
 
 def test_files_that_cannot_be_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
