@@ -141,6 +141,7 @@ def find_points(
         ``(N,)`` float32.
     """
     height, width = heat.shape
+    radius = min(radius, max(height, width))  # reaches everything
     score = point_scores(heat[None])[0]
     if not math.isfinite(float(score.sum())):  # what is no number takes nothing from the others
         score = score.nan_to_num()
@@ -170,7 +171,7 @@ def find_points(
     while True:
         alive.index_fill_(0, (first[:, None] + window).flatten(), 0)
         left = _places(frame >= floor, 0)
-        if len(left) <= height * width // _FEW:
+        if len(left) * len(window) <= height * width:  # then it is faster to look at each
             break
         first = _strongest(frame, radius, floor, window)
         later.append(first)
@@ -190,8 +191,8 @@ def find_points(
     return xy[order], score[order]
 
 
-_FEW = 100
-"""If fewer than one pixel in this many is left, it is faster to look at each than at whole maps."""
+_AT_ONCE = 1 << 22
+"""Pixels of windows that are compared at once, which bounds the memory that it takes."""
 
 
 def _kth_largest(values: Tensor, k: int) -> float:
@@ -218,8 +219,11 @@ def _places(mask: Tensor, border: int) -> Tensor:
 
 def _is_first(alive: Tensor, place: Tensor, window: Tensor) -> Tensor:
     """Tell which places are the strongest of the window around them, and the first of these."""
-    own = alive[place]
-    around = alive.index_select(0, (window[:, None] + place).flatten()).view(len(window), -1)
     half = len(window) // 2
-    first = own == around.amax(0)
-    return first & (around[:half] != own).all(0) if half else first
+    parts = []
+    for some in place.split(max(1, _AT_ONCE // len(window))):
+        own = alive[some]
+        around = alive.index_select(0, (window[:, None] + some).flatten()).view(len(window), -1)
+        first = own == around.amax(0)
+        parts.append(first & (around[:half] != own).all(0) if half else first)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

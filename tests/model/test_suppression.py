@@ -132,3 +132,17 @@ def test_no_points_where_there_is_no_heat_or_no_number():
     heat = peak(12, 10, 0.8)[0].float()
     heat[3, 3] = torch.nan
     assert len(find_points(heat, 0.5, 4)[1]) == 1
+
+
+@pytest.mark.parametrize("radius", [25, 70, 1 << 15])
+def test_a_large_radius_takes_little_memory(radius):
+    resource = pytest.importorskip("resource")  # not on Windows
+    heat = torch.rand(120, 160, generator=torch.Generator().manual_seed(0))
+    heat[::8, ::8] = 1  # many equal ones
+    score = point_scores(heat[None])
+    kept = non_maximum_suppression(score, 0.1, min(radius, 160))[0]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = find_points(heat, 0.1, radius)
+    assert len(found[1]) == kept.sum() >= 1
+    assert torch.equal(found[1], score[0][kept].sort(descending=True).values)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # KiB
