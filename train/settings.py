@@ -91,7 +91,8 @@ class JointSettings:
         Pixels within which two points are not told apart.
     unmatched_weight
         Weight in the detector's loss, 0..1, of labels that both views show but whose descriptors
-        are not each other's nearest neighbours; 1: all labels are equal.
+        are not each other's nearest neighbours; of others, the more, the better both views agree
+        on the position, up to 1. 1: all labels are equal.
     large_share
         Share of the pairs that show large photographs (``--large``) at zooms that differ by up to
         4, from 0 to less than 1.

@@ -133,28 +133,6 @@ def info_nce_loss(
     return (losses[0] + losses[1]) / 2, right.sum() / count
 
 
-@torch.no_grad()
-def find_each_other(
-    first: Tensor, second: Tensor, present: Tensor, positions: Tensor, safe_radius: float
-) -> Tensor:
-    """Tell which corresponding descriptors are each other's nearest neighbours.
-
-    Parameters
-    ----------
-    first, second, present, positions, safe_radius
-        As for :func:`info_nce_loss`.
-
-    Returns
-    -------
-    Tensor
-        ``(B, N)`` bool; False where `present` is.
-    """
-    similarity = first @ second.transpose(1, 2)
-    own = similarity.diagonal(dim1=1, dim2=2)
-    others = similarity.masked_fill(~_negatives(present, positions, safe_radius), -torch.inf)
-    return present & (own > others.amax(1)) & (own > others.amax(2))
-
-
 def _negatives(present: Tensor, positions: Tensor, safe_radius: float) -> Tensor:
     """Return ``(B, N, N)`` bool: pairs of points, both present, that must not match."""
     # Far-away stand-ins for absent rows: a distance to infinity would be undefined.

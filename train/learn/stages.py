@@ -25,11 +25,11 @@ from .losses import (
     detector_loss,
     detector_targets,
     distillation_losses,
-    find_each_other,
     hinge_loss,
     info_nce_loss,
     reprojection_loss,
 )
+from .ranking import label_weights
 
 _DESCRIPTOR = ("descriptor.",)
 
@@ -227,7 +227,10 @@ def _pair_losses(
     halves = (maps[: len(between)], maps[len(between) :])
     weight = None
     if settings.unmatched_weight < 1:
-        weight = _label_weights(halves, first, second, settings).repeat(2, 1)
+        scores = (logits[: len(between)], logits[len(between) :])
+        weight = label_weights(
+            scores, halves, first, second, settings.unmatched_weight, settings.safe_radius
+        ).repeat(2, 1)
     detector = _detector_loss(logits, both, settings.dustbin_weight, weight)
     matching, accuracy = _matching_losses(halves, first, second, settings)
     loss = detector + settings.descriptor_weight * matching
@@ -244,25 +247,6 @@ def _pair_losses(
         loss = loss + settings.teacher_weight * sum(taught)
         losses |= dict(zip(("taught_detector", "taught_descriptor"), taught, strict=True))
     return {"loss": loss, **losses}
-
-
-@torch.no_grad()
-def _label_weights(
-    maps: tuple[Tensor, Tensor], first: View, second: View, joint: JointSettings
-) -> Tensor:
-    """Return ``(B, N)`` weights of the labels: less for those whose descriptors are confused.
-
-    So the detector learns which points are worth having, the idea of R2D2 (arXiv 1906.06195)
-    and of SiLK (arXiv 2304.06194), where keypoints are those that find each other.
-    """
-    shown = first.present & second.present
-    rows = []
-    for half, view in zip(maps, (first, second), strict=True):
-        points = view.points.where(shown[..., None], torch.zeros_like(view.points))
-        shown = shown & seen(view.valid, points)
-        rows.append(sample_descriptors(half, points))
-    matched = find_each_other(rows[0], rows[1], shown, second.points, joint.safe_radius)
-    return torch.where(shown & ~matched, joint.unmatched_weight, 1.0)
 
 
 @torch.no_grad()

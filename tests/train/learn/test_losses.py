@@ -13,7 +13,6 @@ from train.learn.losses import (
     detector_loss,
     detector_targets,
     distillation_losses,
-    find_each_other,
     hinge_loss,
     info_nce_loss,
     reprojection_loss,
@@ -201,20 +200,3 @@ def test_distillation_ends_at_the_teachers_descriptors():
     valid = torch.ones(1, *SIZE, dtype=torch.bool)
     _, distance = distillation_losses((teacher[0], 3 * teacher[1][:, :4]), teacher, valid, 0.5)
     assert distance.item() == pytest.approx(0, abs=1e-6)
-
-
-def test_who_finds_whom():
-    # The second and third of five points are confused; the fourth is absent; the last is near the
-    # third, and so no rival of its own.
-    first = torch.eye(5)[None]
-    second = torch.eye(5)[[0, 2, 1, 3, 2]][None]
-    positions = torch.tensor([[[0.0, 0], [10, 0], [20, 0], [30, 0], [22, 0]]])
-    present = torch.tensor([[True, True, True, False, True]])
-    found = find_each_other(first, second, present, positions, safe_radius=6)
-    assert found.tolist() == [[True, False, False, False, False]]
-    second = torch.eye(5)[[0, 1, 2, 3, 2]][None]
-    first = torch.eye(5)[[0, 1, 2, 3, 2]][None]
-    found = find_each_other(first, second, present, positions, safe_radius=6)
-    assert found.tolist() == [[True, True, True, False, True]]
-    found = find_each_other(first, second, present, positions, safe_radius=1)
-    assert found.tolist() == [[True, True, False, False, False]]
