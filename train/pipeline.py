@@ -21,6 +21,7 @@ from .deadline import deadline
 from .files import UserError
 from .labels.adaptation import detector_logits, label_images
 from .learn import checkpoints, stages
+from .learn.alignment import align_descriptors
 from .learn.loop import Forward, fit, hardware
 from .learn.widen import insert_batch_norm, widen
 from .options import Options
@@ -188,6 +189,9 @@ def joint(run: Run) -> None:
     large = (run.large, run.labels(number, "-large")) if run.large else None
     share = run.settings.joint.large_share
     teacher = _teacher(run, network.architecture.descriptor_dim)
+    if teacher and not checkpoint.exists():
+        views = stages.sample_views(run.store, run.settings).to(run.fabric.device)
+        align_descriptors(network.to(run.fabric.device), teacher(views)[1], views)
     stage = stages.joint(
         run.store, run.labels(number), run.settings, checkpoint, large if share else None, teacher
     )

@@ -92,7 +92,8 @@ def find_each_other(
     found = torch.ones_like(own, dtype=torch.bool)
     for here, there in ((0, 1), (1, 0)):
         cells = F.normalize(maps[there].float().flatten(2), dim=1)
-        middles = pixel_grid(maps[there].shape[2:], own.device) * CELL + (CELL - 1) / 2
+        size = (maps[there].shape[2], maps[there].shape[3])
+        middles = pixel_grid(size, own.device) * CELL + (CELL - 1) / 2
         near = torch.cdist(points[there], middles.expand(len(own), -1, -1)) < safe_radius
         rivals = (rows[here] @ cells).masked_fill(near, -torch.inf)
         found &= own > rivals.amax(2)
