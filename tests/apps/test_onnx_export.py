@@ -114,7 +114,7 @@ def test_aliked_finds_no_more_points_than_there_are(export):
     image = BLANK.copy()
     image[80:160, 100:220] = 255
     keypoints, descriptors = detector.detectAndCompute(image, None)
-    assert 0 < len(keypoints) < 100
+    assert 0 < len(keypoints) < 300  # that the file may give
     assert_same(*keypoints_of(keypoints), descriptors, wanted(image))
     assert len(detector.detect(BLANK)) == 0
     assert len(detector.detect(image)) == len(keypoints)
