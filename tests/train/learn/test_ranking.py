@@ -31,12 +31,11 @@ def _logits(pixels: list[tuple[int, int]]) -> Tensor:
     return logits
 
 
-def _view(points: Tensor, present: Tensor | None = None, scale: float = 1.0) -> View:
+def _view(points: Tensor, present: Tensor | None = None) -> View:
     shown = torch.ones(points.shape[:2], dtype=torch.bool) if present is None else present
     valid = torch.ones(len(points), HEIGHT, WIDTH, dtype=torch.bool)
     images = torch.zeros(len(points), 1, HEIGHT, WIDTH)
-    to_source = torch.diag(torch.tensor([1 / scale, 1 / scale, 1.0]))[None]
-    return View(images, valid, points, shown, to_source)
+    return View(images, valid, points, shown, torch.eye(3)[None])
 
 
 def test_points_of_confused_cells_do_not_find_each_other():
