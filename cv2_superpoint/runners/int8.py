@@ -122,10 +122,9 @@ class Int8Runner:
                 layers.append(layer)
             self._stages.append(layers)
             if str(i) in network.detail:
-                self._details[i], _ = _quantise(network.detail[str(i)], scale)
+                self._details[i] = _quantise_last(network.detail[str(i)], scale)
         hidden, inner = _quantise(network.detector[0], scale, ranges["detector.0"])
-        logits, _ = _quantise(network.detector[1], inner)
-        self._detector = [hidden, logits]
+        self._detector = [hidden, _quantise_last(network.detector[1], inner)]
         self._descriptor, _ = _quantise(network.descriptor[0], scale)
         self(torch.zeros(1, 1, 2 * CELL, 2 * CELL, dtype=torch.uint8), True, True)
 
@@ -178,7 +177,7 @@ def activation_step(largest: float) -> float:
 def _quantise(
     block: torch.nn.Module, scale: float, largest: float | None = None
 ) -> tuple[Layer, float]:
-    """Return a convolution, with its activation if any, and the scale of its output.
+    """Return a convolution and its activation, and the scale of its output.
 
     Parameters
     ----------
@@ -189,28 +188,78 @@ def _quantise(
     largest
         What 255 stands for in its output, if that is to be uint8; None: float32.
     """
+    conv, weight, scales = _rounded(block)
+    bias = None if conv.bias is None else conv.bias.detach().float()
+    if largest is None:
+        step, dtype = 1.0, torch.float32
+    else:
+        step, dtype = activation_step(largest), torch.uint8
+    return _convolution(conv, weight, scale, scales, bias, step, dtype, "relu"), step
+
+
+def _quantise_last(block: torch.nn.Module, scale: float) -> Layer:
+    """Return a convolution without activation, its output float32.
+
+    In which order oneDNN multiplies by the scales and adds the bias depends on its number of
+    threads, and with it the last bit. So it adds up integers alone, exactly: below 2 ** 24.
+    """
+    conv, weight, scales = _rounded(block)
+    add_up = _convolution(
+        conv, weight, 1.0, torch.ones_like(scales), None, 1.0, torch.float32, "none"
+    )
+    value = (scale * scales)[:, None, None]
+    bias = 0.0 if conv.bias is None else conv.bias.detach().float()[:, None, None]
+    return lambda x: add_up(x).mul_(value).add_(bias)
+
+
+def _rounded(block: torch.nn.Module) -> tuple[torch.nn.Conv2d, Tensor, Tensor]:
+    """Return the convolution, its weights in int8, and what one step stands for by channel."""
     conv = block.get_submodule("conv")
     assert isinstance(conv, torch.nn.Conv2d)
     weight = conv.weight.detach().float()
     scales = weight_scales(weight)
-    rounded = (weight / scales[:, None, None, None]).round().to(torch.int8)
+    return conv, (weight / scales[:, None, None, None]).round().to(torch.int8), scales
+
+
+def _convolution(
+    conv: torch.nn.Conv2d,
+    weight: Tensor,
+    scale: float,
+    scales: Tensor,
+    bias: Tensor | None,
+    step: float,
+    dtype: torch.dtype,
+    activation: str,
+) -> Layer:
+    """Return oneDNN's convolution of uint8 with int8.
+
+    Parameters
+    ----------
+    conv
+        Whose padding it has.
+    weight
+        int8.
+    scale, scales
+        What one step stands for in the input; in the weights, by channel.
+    bias
+        float32.
+    step, dtype
+        What one step stands for in the output, and its type.
+    activation
+        ``relu`` or ``none``.
+    """
     stride, padding, dilation, groups = [1, 1], [conv.padding[0]] * 2, [1, 1], 1
     packed = torch.ops.onednn.qconv_prepack(
-        rounded, scales, scale, 0, stride, padding, dilation, groups
+        weight, scales, scale, 0, stride, padding, dilation, groups
     )
     zeros = torch.zeros(len(scales), dtype=torch.int32)
-    bias = None if conv.bias is None else conv.bias.detach().float()
-    step, dtype = (
-        (1.0, torch.float32) if largest is None else (activation_step(largest), torch.uint8)
-    )
-    after = "relu" if hasattr(block, "relu") else "none"
     run = torch.ops.onednn.qconv2d_pointwise.default
 
     def layer(x: Tensor) -> Tensor:
         output: Tensor = run(
             x, scale, 0, packed, scales, zeros, bias, stride, padding, dilation, groups,
-            step, 0, dtype, after, [], "",
+            step, 0, dtype, activation, [], "",
         )  # fmt: skip
         return output
 
-    return layer, step
+    return layer

@@ -80,6 +80,26 @@ def test_simulation_rounds_alike(model, photographs):
 
 
 @needs_int8
+@pytest.mark.parametrize("model", shipped_models())
+@torch.inference_mode()
+def test_number_of_threads_does_not_matter(model, photographs):
+    loaded = load_shipped(model)
+    runner = Int8Runner(loaded.network, loaded.metadata["ranges"])
+    before = torch.get_num_threads()
+    outputs = []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            outputs.append([runner(pixels(photographs, name), True, True) for name in photographs])
+    finally:
+        torch.set_num_threads(before)
+    for others in outputs[1:]:
+        for wanted, got in zip(outputs[0], others, strict=True):
+            assert torch.equal(got.logits, wanted.logits)
+            assert torch.equal(got.features, wanted.features)
+
+
+@needs_int8
 @torch.inference_mode()
 def test_ranges_round_better_than_the_largest_values(photographs):
     network = load_shipped("superpoint-lite").network
