@@ -172,10 +172,9 @@ def label_images(
     """Label the first ``settings.images`` images and write them to one compressed file.
 
     The file holds ``points`` and ``levels`` (all images one after the other), ``counts``,
-    ``seconds``, and
-    ``source``, which tells the weights, settings and images they came from. The processes share
-    the work in chunks, each of which is kept in a file beside it until all are done; what exists
-    is not done again.
+    ``seconds``, and ``source``, which tells the weights, settings and images they came from. The
+    processes share the work in chunks, each of which is kept in a file beside it until all are
+    done; what exists is not done again.
 
     Parameters
     ----------
