@@ -54,7 +54,7 @@ def measure_ranges(network: SuperPointNet, images: Iterable[Tensor]) -> Ranges:
     largest: Ranges = {}
     for path, output in _activations(network, images):
         largest[path] = max(largest.get(path, 0.0), float(output.max()))
-    shares = torch.linspace(0.2, 1, 65)
+    shares = torch.linspace(0.4, 1, 31)
     errors = {path: torch.zeros(len(shares)) for path in largest}
     for path, output in _activations(network, images):
         steps = shares[:, None] * activation_step(largest[path])

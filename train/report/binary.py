@@ -18,7 +18,7 @@ from cv2_superpoint.model.network import DUSTBIN, SuperPointNet
 
 from .shorten import principal_components, unit_rows
 
-_THRESHOLDS = (-1.2, -0.4, 0.4, 1.2)  # in standard deviations
+_THRESHOLDS = (-1.0, -0.3, 0.3, 1.0)  # in standard deviations
 _DIRECTIONS = 8 * BYTES // len(_THRESHOLDS)
 
 
