@@ -196,6 +196,7 @@ def test_scripts_for_orb_find_the_homography(binary, views, how):
     if how == "brute force":
         matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(descriptors0, descriptors1)
     elif how == "LSH":
+        cv2.setRNGSeed(0)  # of which bits LSH looks at
         lsh = {"algorithm": 6, "table_number": 6, "key_size": 12, "multi_probe_level": 1}
         pairs = cv2.FlannBasedMatcher(lsh, {}).knnMatch(descriptors0, descriptors1, k=2)
         matches = [p[0] for p in pairs if len(p) == 2 and p[0].distance < 0.75 * p[1].distance]
