@@ -112,7 +112,7 @@ def test_aliked_with_another_model_and_a_size_that_is_no_multiple_of_8(export):
 def test_aliked_finds_no_more_points_than_there_are(export):
     detector = aliked(export("aliked", "--size", f"{WIDTH}x{HEIGHT}", "--nlevels", "5"))
     image = BLANK.copy()
-    image[80:110, 100:140] = 255
+    image[80:160, 100:220] = 255
     keypoints, descriptors = detector.detectAndCompute(image, None)
     assert 0 < len(keypoints) < 100
     assert_same(*keypoints_of(keypoints), descriptors, wanted(image))

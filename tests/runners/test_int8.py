@@ -22,6 +22,11 @@ CPU = torch.device("cpu")
 needs_int8 = pytest.mark.skipif(not can_multiply_int8(), reason="this CPU has no fast int8")
 
 
+def shipped_runner(model: str) -> Int8Runner:
+    loaded = load_shipped(model)
+    return Int8Runner(loaded.network, loaded.metadata["ranges"])
+
+
 def pixels(photographs, name="camera"):
     image = photographs[name][:160, :216]
     return torch.from_numpy(np.ascontiguousarray(image))[None, None]
@@ -83,9 +88,7 @@ def test_simulation_rounds_alike(model, photographs):
 @pytest.mark.parametrize("model", shipped_models())
 @torch.inference_mode()
 def test_number_of_threads_does_not_matter(model, photographs):
-    loaded = load_shipped(model)
-    runner = Int8Runner(loaded.network, loaded.metadata["ranges"])
-    before = torch.get_num_threads()
+    runner, before = shipped_runner(model), torch.get_num_threads()
     outputs = []
     try:
         for count in (1, 2, 3):
@@ -126,8 +129,7 @@ def test_ranges_round_better_than_the_largest_values(photographs):
 
 @needs_int8
 def test_only_what_is_wanted_is_computed(photographs):
-    loaded = load_shipped("superpoint-lite")
-    runner = Int8Runner(loaded.network, loaded.metadata["ranges"])
+    runner = shipped_runner("superpoint-lite")
     assert runner(pixels(photographs), False, True).logits is None
     assert runner(pixels(photographs), True, False).features is None
 
