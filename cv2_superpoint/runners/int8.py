@@ -169,6 +169,32 @@ def weight_scales(weight: Tensor) -> Tensor:
     return weight.abs().flatten(1).amax(1).clamp_min(1e-8) / 127
 
 
+def round_weights(weight: Tensor, scales: Tensor) -> Tensor:
+    """Return weights in whole steps, whose sum over each channel is kept to half a step.
+
+    The weights of a filter for edges cancel. Rounded one by one, they would not quite, and the
+    brightness of flat surfaces would leak into all features. So all are rounded down, and those
+    with the largest remainders up instead, until the sum is right.
+
+    Parameters
+    ----------
+    weight
+        ``(C, ...)``.
+    scales
+        From :func:`weight_scales`.
+
+    Returns
+    -------
+    Tensor
+        Of the shape of `weight`: whole numbers, -127 to 127.
+    """
+    steps = weight.flatten(1) / scales[:, None]
+    lower = steps.floor()
+    missing = (steps.sum(1).round() - lower.sum(1))[:, None]
+    rank = (steps - lower).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return (lower + (rank < missing)).clamp(-127, 127).view_as(weight)
+
+
 def activation_step(largest: float) -> float:
     """Return what one step of uint8 stands for, if 255 stands for `largest`."""
     return max(largest, 1e-6) / 255
@@ -218,7 +244,7 @@ def _rounded(block: torch.nn.Module) -> tuple[torch.nn.Conv2d, Tensor, Tensor]:
     assert isinstance(conv, torch.nn.Conv2d)
     weight = conv.weight.detach().float()
     scales = weight_scales(weight)
-    return conv, (weight / scales[:, None, None, None]).round().to(torch.int8), scales
+    return conv, round_weights(weight, scales).to(torch.int8), scales
 
 
 def _convolution(

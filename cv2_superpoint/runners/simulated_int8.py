@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..model.network import ConvBlock, SuperPointNet
-from .int8 import Ranges, activation_step, weight_scales
+from .int8 import Ranges, activation_step, round_weights, weight_scales
 
 
 class _RoundWeights(nn.Module):
-    """Rounds a convolution's weights to signed integers, with one scale per channel."""
+    """Tells what runs the network that a convolution's weights are signed integers by channel."""
 
     def forward(self, weight: Tensor) -> Tensor:
         weight = weight.detach()
@@ -27,6 +27,7 @@ class _RoundWeights(nn.Module):
         return torch.fake_quantize_per_channel_affine(weight, scales, zeros, 0, -128, 127)
 
 
+@torch.no_grad()
 def simulate_int8(network: SuperPointNet, ranges: Ranges) -> SuperPointNet:
     """Return a copy of a network that rounds weights and activations.
 
@@ -47,7 +48,12 @@ def simulate_int8(network: SuperPointNet, ranges: Ranges) -> SuperPointNet:
     for path, block in rounded.named_modules():
         if not isinstance(block, ConvBlock) or path == "descriptor.1":  # applied to points alone
             continue
-        parametrize.register_parametrization(block.get_submodule("conv"), "weight", _RoundWeights())
+        conv = block.get_submodule("conv")
+        assert isinstance(conv, nn.Conv2d)
+        scales = weight_scales(conv.weight)
+        steps = round_weights(conv.weight, scales)
+        conv.weight.data = steps * scales[:, None, None, None]
+        parametrize.register_parametrization(conv, "weight", _RoundWeights())
         if hasattr(block, "relu") and path != "descriptor.0":
             block.register_forward_hook(_round_to(ranges[path]))
     return rounded

@@ -12,9 +12,15 @@ import torch.nn.functional as F
 from cv2_superpoint import SuperPoint_create
 from cv2_superpoint.model.network import ARCHITECTURES, Architecture, SuperPointNet
 from cv2_superpoint.model.weights import load_shipped, shipped_models
-from cv2_superpoint.runners import choose
+from cv2_superpoint.runners import choose, int8
 from cv2_superpoint.runners.eager import EagerRunner
-from cv2_superpoint.runners.int8 import Int8Runner, can_multiply_int8, measure_ranges
+from cv2_superpoint.runners.int8 import (
+    Int8Runner,
+    can_multiply_int8,
+    measure_ranges,
+    round_weights,
+    weight_scales,
+)
 from cv2_superpoint.runners.simulated_int8 import simulate_int8
 
 CPU = torch.device("cpu")
@@ -46,6 +52,46 @@ def test_what_ships_is_about_the_same_quantised(model, photographs):
         assert (got.logits - wanted.logits).abs().mean() < 0.15 * wanted.logits.std()
         likeness = F.cosine_similarity(got.features, wanted.features, dim=1)
         assert likeness.mean() > 0.98
+
+
+def test_rounded_weights_keep_their_sums():
+    torch.manual_seed(0)
+    weight = torch.randn(40, 6, 3, 3)
+    weight[0] -= weight[0].mean()  # a filter for edges
+    weight[1] = 0
+    weight[2] = 0.5
+    scales = weight_scales(weight)
+    rounded = round_weights(weight, scales)
+    steps = weight / scales[:, None, None, None]
+    assert ((rounded == rounded.round()) & (rounded.abs() <= 127)).all()
+    assert ((rounded - steps).abs() < 1 + 1e-4).all()
+    assert ((rounded - steps).flatten(1).sum(1).abs() < 0.5 + 1e-3).all()
+    assert rounded[0].sum() == 0
+    assert (rounded[1] == 0).all()
+    assert (rounded[2] == 127).all()
+
+
+@needs_int8
+@pytest.mark.parametrize("model", shipped_models())
+@torch.inference_mode()
+def test_kept_sums_come_nearer_to_the_network(model, photographs, monkeypatch):
+    exact = EagerRunner(load_shipped(model).network, CPU, "float32")
+
+    def error():
+        runner = shipped_runner(model)
+        images = [pixels(photographs, name) for name in photographs]
+        pairs = [(runner(image, True, True), exact(image, True, True)) for image in images]
+        return [
+            float(sum((got[i] - wanted[i]).square().sum() for got, wanted in pairs)) for i in (0, 1)
+        ]
+
+    kept = error()
+    monkeypatch.setattr(
+        int8, "round_weights", lambda weight, s: (weight / s.view(-1, 1, 1, 1)).round()
+    )
+    one_by_one = error()
+    assert kept[0] < 0.9 * one_by_one[0]
+    assert kept[1] < 0.5 * one_by_one[1]
 
 
 @needs_int8

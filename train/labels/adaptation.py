@@ -34,6 +34,7 @@ from ..deadline import TimeUp, is_over
 from ..files import UserError, write_whole
 from ..learn import checkpoints
 from ..settings import AdaptationSettings
+from .edges import LEAST_ROUNDNESS, roundness
 
 ToLogits = Callable[[Tensor], Tensor]
 """From ``(N, 1, H, W)`` grey images to a detector's ``(N, 65, H/8, W/8)`` logits."""
@@ -94,7 +95,7 @@ def pseudo_labels(
     settings: AdaptationSettings,
     device: torch.device,
 ) -> Points:
-    """Return the interest points of one image by Homographic Adaptation.
+    """Return the interest points of one image by Homographic Adaptation, but for straight edges.
 
     Parameters
     ----------
@@ -121,7 +122,15 @@ def pseudo_labels(
         [torch.eye(3, device=device)[None], sample_homographies(RANGES, size, sizes)]
     )
     heat = adapted_heat_map(to_logits, padded, homographies)[:height, :width].cpu()
-    xy, _ = find_points(heat, settings.threshold, settings.nms_radius, settings.max_points)
+    is_round = torch.from_numpy(roundness(image) >= LEAST_ROUNDNESS)
+
+    def off_edges(xy: Tensor) -> Tensor:
+        x, y = xy.round().long().unbind(1)
+        return is_round[y, x]
+
+    xy, _ = find_points(
+        heat, settings.threshold, settings.nms_radius, settings.max_points, off_edges
+    )
     return xy.numpy()
 
 

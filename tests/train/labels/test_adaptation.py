@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,12 @@ from cv2_superpoint.model.network import Architecture, SuperPointNet
 from train.data.images import ImageStore, pack
 from train.files import UserError
 from train.labels import adaptation
-from train.labels.adaptation import adapted_heat_map, label_images, read_labels
+from train.labels.adaptation import (
+    adapted_heat_map,
+    label_images,
+    pseudo_labels,
+    read_labels,
+)
 from train.settings import AdaptationSettings
 
 SETTINGS = AdaptationSettings(images=5, copies=2, threshold=0.0, nms_radius=4, max_points=20)
@@ -56,6 +63,24 @@ def test_a_point_seen_in_every_copy_keeps_its_place_and_its_heat():
     alone = adapted_heat_map(detect, image, homographies[:1])
     assert (int(heat.argmax()) // 64, int(heat.argmax()) % 64) == (21, 30)
     assert float(heat.max()) == pytest.approx(float(alone.max()), rel=1e-5)
+
+
+def test_points_along_straight_edges_are_no_labels():
+    """A detector that finds the whole outline of a square."""
+    square = np.zeros((96, 96), np.uint8)
+    square[24:72, 24:72] = 255
+
+    def detect(images):
+        outline = images - torch.nn.functional.avg_pool2d(images, 3, 1, 1)
+        cells = torch.nn.functional.pixel_unshuffle(outline.clamp_min(0), 8)
+        return torch.cat([20 * cells, torch.full_like(cells[:, :1], 4.0)], dim=1)
+
+    settings = replace(SETTINGS, copies=1, threshold=0.1, nms_radius=1, max_points=0)
+    found = pseudo_labels(detect, square, settings, torch.device("cpu"))
+    corners = np.float32([(x, y) for x in (24, 71) for y in (24, 71)])
+    apart = np.abs(found[:, None] - corners).max(2)
+    assert (apart.min(0) < 2).all()  # every corner is there
+    assert apart.min(1).max() < 6  # and nothing else
 
 
 def test_labelling_goes_on_where_it_stopped(store, network, fabric, tmp_path, monkeypatch):
