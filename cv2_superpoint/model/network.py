@@ -91,8 +91,8 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "superpoint": Architecture(stem_stride=2, detail_stages=3),
     "superpoint-lite": Architecture(
-        widths=(16, 16, 48, 64),
-        head_width=96,
+        widths=(16, 24, 64, 64),
+        head_width=112,
         descriptor_dim=64,
         stem_stride=2,
         detail_stages=3,
