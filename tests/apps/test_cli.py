@@ -135,9 +135,13 @@ def test_a_video_that_does_not_fit_is_told(video, tmp_path, capsys):
 
 def test_features_that_do_not_fit_leave_what_was_there(photograph, tmp_path):
     output, saved = tmp_path / "out.jpg", tmp_path / "features.npz"
+    command = ["detect", str(photograph), "-o", str(output), "--save", str(saved)]
+    main(command)
+    size = saved.stat().st_size
+    assert output.stat().st_size < size  # so that the picture fits, and the features do not
     saved.write_bytes(b"from before")
-    with _largest_file(150_000), pytest.raises(SystemExit, match=r"cannot write .*features\.npz"):
-        main(["detect", str(photograph), "-o", str(output), "--save", str(saved)])
+    with _largest_file(size - 1), pytest.raises(SystemExit, match=r"cannot write .*features\.npz"):
+        main(command)
     assert saved.read_bytes() == b"from before"
     assert {path.name for path in tmp_path.iterdir()} == {"camera.png", "out.jpg", "features.npz"}
 
