@@ -164,35 +164,33 @@ def _halve(x: Tensor) -> Tensor:
     return torch.maximum(pairs[..., 0, :], pairs[..., 1, :]).permute(0, 3, 1, 2)
 
 
-def weight_scales(weight: Tensor) -> Tensor:
-    """Return what one step of int8 stands for, ``(C,)``, in weights ``(C, ...)`` by channel."""
-    return weight.abs().flatten(1).amax(1).clamp_min(1e-8) / 127
+def round_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weights in whole steps, and what a step stands for, by output channel.
 
-
-def round_weights(weight: Tensor, scales: Tensor) -> Tensor:
-    """Return weights in whole steps, whose sum over each channel is kept to half a step.
-
-    The weights of a filter for edges cancel. Rounded one by one, they would not quite, and the
-    brightness of flat surfaces would leak into all features. So all are rounded down, and those
-    with the largest remainders up instead, until the sum is right.
+    The steps of a channel keep their sum, to half a step. The weights of a filter for edges cancel;
+    rounded one by one, they would not quite, and the brightness of flat surfaces would leak into
+    all features. So all are rounded down, and those with the largest remainders up instead, until
+    the sum is right.
 
     Parameters
     ----------
     weight
-        ``(C, ...)``.
-    scales
-        From :func:`weight_scales`.
+        ``(C, I, H, W)`` of a convolution.
 
     Returns
     -------
-    Tensor
+    steps : Tensor
         Of the shape of `weight`: whole numbers, -127 to 127.
+    scales : Tensor
+        ``(C,)``: steps times scales are about the weights.
     """
-    steps = weight.flatten(1) / scales[:, None]
-    lower = steps.floor()
-    missing = (steps.sum(1).round() - lower.sum(1))[:, None]
-    rank = (steps - lower).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    return (lower + (rank < missing)).clamp(-127, 127).view_as(weight)
+    rows = weight.flatten(1)
+    scales = rows.abs().amax(1).clamp_min(1e-8) / 127
+    exact = rows / scales[:, None]
+    lower = exact.floor()
+    missing = (exact.sum(1).round() - lower.sum(1))[:, None]
+    rank = (exact - lower).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return (lower + (rank < missing)).clamp(-127, 127).view_as(weight), scales
 
 
 def activation_step(largest: float) -> float:
@@ -242,9 +240,8 @@ def _rounded(block: torch.nn.Module) -> tuple[torch.nn.Conv2d, Tensor, Tensor]:
     """Return the convolution, its weights in int8, and what one step stands for by channel."""
     conv = block.get_submodule("conv")
     assert isinstance(conv, torch.nn.Conv2d)
-    weight = conv.weight.detach().float()
-    scales = weight_scales(weight)
-    return conv, round_weights(weight, scales).to(torch.int8), scales
+    steps, scales = round_weights(conv.weight.detach().float())
+    return conv, steps.to(torch.int8), scales
 
 
 def _convolution(

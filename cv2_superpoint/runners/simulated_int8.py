@@ -14,17 +14,25 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..model.network import ConvBlock, SuperPointNet
-from .int8 import Ranges, activation_step, round_weights, weight_scales
+from .int8 import Ranges, activation_step, round_weights
 
 
-class _RoundWeights(nn.Module):
-    """Tells what runs the network that a convolution's weights are signed integers by channel."""
+class _QuantizeDequantize(nn.Module):
+    """Rounds a convolution's weights to signed integers, with one scale per channel.
+
+    It leaves what :func:`~cv2_superpoint.runners.int8.round_weights` has rounded as it is, and says
+    so to those who run the network.
+    """
+
+    def __init__(self, scales: Tensor) -> None:
+        super().__init__()
+        self.scales = scales
 
     def forward(self, weight: Tensor) -> Tensor:
-        weight = weight.detach()
-        scales = weight_scales(weight)
-        zeros = torch.zeros(len(scales), dtype=torch.int32)
-        return torch.fake_quantize_per_channel_affine(weight, scales, zeros, 0, -128, 127)
+        zeros = torch.zeros(len(self.scales), dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(
+            weight.detach(), self.scales, zeros, 0, -128, 127
+        )
 
 
 @torch.no_grad()
@@ -50,10 +58,9 @@ def simulate_int8(network: SuperPointNet, ranges: Ranges) -> SuperPointNet:
             continue
         conv = block.get_submodule("conv")
         assert isinstance(conv, nn.Conv2d)
-        scales = weight_scales(conv.weight)
-        steps = round_weights(conv.weight, scales)
+        steps, scales = round_weights(conv.weight)
         conv.weight.data = steps * scales[:, None, None, None]
-        parametrize.register_parametrization(conv, "weight", _RoundWeights())
+        parametrize.register_parametrization(conv, "weight", _QuantizeDequantize(scales))
         if hasattr(block, "relu") and path != "descriptor.0":
             block.register_forward_hook(_round_to(ranges[path]))
     return rounded

@@ -95,7 +95,9 @@ def pseudo_labels(
     settings: AdaptationSettings,
     device: torch.device,
 ) -> Points:
-    """Return the interest points of one image by Homographic Adaptation, but for straight edges.
+    """Return the interest points of one image by Homographic Adaptation.
+
+    Points along straight edges are left out (:mod:`train.labels.edges`).
 
     Parameters
     ----------
