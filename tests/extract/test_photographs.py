@@ -59,16 +59,23 @@ LIGHTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def match(feature: Any, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+class Found(NamedTuple):
+    """In an image."""
+
+    points: np.ndarray
+    descriptors: np.ndarray
+
+
+def extract(feature: Any, image: np.ndarray) -> Found:
+    keypoints, descriptors = feature.detectAndCompute(image, None)
+    return Found(cv2.KeyPoint.convert(keypoints), descriptors)
+
+
+def match(norm: int, first: Found, second: Found) -> tuple[np.ndarray, np.ndarray]:
     """Positions of mutual nearest neighbours."""
-    keypoints0, descriptors0 = feature.detectAndCompute(first, None)
-    keypoints1, descriptors1 = feature.detectAndCompute(second, None)
-    matches = cv2.BFMatcher(feature.defaultNorm(), crossCheck=True).match(
-        descriptors0, descriptors1
-    )
-    points0 = np.array([keypoints0[m.queryIdx].pt for m in matches])
-    points1 = np.array([keypoints1[m.trainIdx].pt for m in matches])
-    return points0, points1
+    matches = cv2.BFMatcher(norm, crossCheck=True).match(first.descriptors, second.descriptors)
+    ours, theirs = ([getattr(m, side) for m in matches] for side in ("queryIdx", "trainIdx"))
+    return first.points[ours], second.points[theirs]
 
 
 def transform(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
@@ -103,9 +110,11 @@ class Outcome(NamedTuple):
 def outcomes(photographs: dict[str, np.ndarray]) -> dict[tuple[str, str], dict[str, Outcome]]:
     """By change and name of the feature: of each photograph."""
     found: dict[tuple[str, str], dict[str, Outcome]] = {}
+    features = {name: create(NFEATURES) for name, create in CREATE.items()}
     for photograph in PHOTOGRAPHS:
         image = photographs[photograph]
         height, width = image.shape
+        before = {name: extract(feature, image) for name, feature in features.items()}
         for change in (*WARPS, *LIGHTS):
             truth = np.eye(3)
             if change in WARPS:
@@ -115,8 +124,9 @@ def outcomes(photographs: dict[str, np.ndarray]) -> dict[tuple[str, str], dict[s
                 )
             else:
                 changed = LIGHTS[change](image.astype(np.float64)).round().astype(np.uint8)
-            for name, create in CREATE.items():
-                points0, points1 = match(create(NFEATURES), image, changed)
+            for name, feature in features.items():
+                after = extract(feature, changed)
+                points0, points1 = match(feature.defaultNorm(), before[name], after)
                 found.setdefault((change, name), {})[photograph] = Outcome(
                     count_right(points0, points1, truth),
                     corner_error(points0, points1, truth, image.shape),
@@ -150,7 +160,9 @@ def test_a_stereo_pair():
     left, right = (cv2.cvtColor(image, cv2.COLOR_RGB2BGR) for image in (left, right))
     share = {}
     for name, create in CREATE.items():
-        points0, points1 = match(create(1000), left, right)
+        feature = create(1000)
+        found = [extract(feature, image) for image in (left, right)]
+        points0, points1 = match(feature.defaultNorm(), *found)
         columns, rows = (points0 + 0.5).astype(int).T
         known = np.isfinite(disparity[rows, columns])
         expected = points0 - np.stack([disparity[rows, columns], np.zeros(len(points0))], axis=1)
