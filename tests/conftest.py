@@ -1,6 +1,7 @@
 """Fixtures: photographs that come with scikit-image, and a detector to share."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ import torch
 from contract import CREATE
 
 from cv2_superpoint import SuperPoint, SuperPoint_create
+from cv2_superpoint.opencv import source
 
 # Examples take as long as the machine is busy; the time of one says nothing.
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=30)
@@ -28,6 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _make_detectors_anew(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Share none between a test that patches what they are made of, and others."""
+    patches = "monkeypatch" in request.fixturenames
+    if patches:
+        source._shipped_on_cpu.cache_clear()
+    yield
+    if patches:
+        source._shipped_on_cpu.cache_clear()
 
 
 @pytest.fixture(scope="session")

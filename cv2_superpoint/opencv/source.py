@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType
 
@@ -15,6 +16,7 @@ from ..model import weights as files
 from ..model.network import ARCHITECTURES
 from ..model.weights import Checkpoint
 from ..runners.choose import PRECISIONS, make_runner, pick_device
+from ..runners.maps import Runner
 from .errors import bad_argument
 
 
@@ -91,6 +93,9 @@ class Source:
     def open(self, function: str) -> Extractor:
         """Load the weights onto the device; errors name the function.
 
+        On a CPU, detectors share what ships, so that all but the first are made at once: scripts
+        make one wherever they need it, as ORB costs nothing to make.
+
         Raises
         ------
         cv2.error
@@ -98,10 +103,11 @@ class Source:
             have fewer values.
         """
         try:
-            loaded = self.load()
             device = pick_device(self.device)
-            ranges = loaded.metadata.get("ranges")
-            runner = make_runner(loaded.network, ranges, device, self.precision)
+            if self.model is not None and device.type == "cpu":
+                loaded, runner = _shipped_on_cpu(self.model, self.precision)
+            else:
+                loaded, runner = _on_device(self.load(), device, self.precision)
         except ValueError as error:
             raise bad_argument(function, str(error)) from error
         longest = loaded.network.architecture.descriptor_dim
@@ -123,6 +129,18 @@ class Source:
             return files.deserialise(self.contents)
         assert self.model is not None
         return files.load_shipped(self.model)
+
+
+@lru_cache
+def _shipped_on_cpu(model: str, precision: str) -> tuple[Checkpoint, Runner]:
+    return _on_device(files.load_shipped(model), torch.device("cpu"), precision)
+
+
+def _on_device(
+    loaded: Checkpoint, device: torch.device, precision: str
+) -> tuple[Checkpoint, Runner]:
+    runner = make_runner(loaded.network, loaded.metadata.get("ranges"), device, precision)
+    return loaded, runner
 
 
 def _check_type(function: str, name: str, value: object, *kinds: type) -> None:

@@ -189,8 +189,10 @@ def round_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
     exact = rows / scales[:, None]
     lower = exact.floor()
     missing = (exact.sum(1).round() - lower.sum(1))[:, None]
-    rank = (exact - lower).argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    return (lower + (rank < missing)).clamp(-127, 127).view_as(weight), scales
+    largest_first = (exact - lower).argsort(dim=1, descending=True, stable=True)
+    up = torch.arange(rows.shape[1], device=weight.device) < missing
+    steps = lower.scatter_add(1, largest_first, up.to(lower.dtype))
+    return steps.clamp(-127, 127).view_as(weight), scales
 
 
 def activation_step(largest: float) -> float:

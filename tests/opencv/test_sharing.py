@@ -202,6 +202,17 @@ def test_threads_find_the_same(detector, images):
         assert len(list(pool.map(work, range(60)))) == 60  # raises what the threads raised
 
 
+def test_detectors_share_what_ships(images):
+    first = SuperPoint_create(50, device="cpu")
+    found = first.extract(images[0])
+    second = SuperPoint_create(9, nlevels=1, descriptorSize=32, device="cpu")
+    assert second._extractor.runner is first._extractor.runner
+    other = SuperPoint_create(9, model="superpoint", device="cpu")
+    assert other._extractor.runner is not first._extractor.runner
+    assert second.extract(images[0]).descriptors.shape == (9, 32)
+    assert_same(first.extract(images[0]), found)
+
+
 def test_setters_of_one_thread_leave_a_running_call_alone(images):
     feature = SuperPoint_create(40, nlevels=2, device="cpu")
     allowed = []
