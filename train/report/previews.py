@@ -57,7 +57,10 @@ def labels_preview(out: Path, store: ImageStore, labels: Path) -> None:
 def adaptation_preview(
     out: Path, fabric: Fabric, network: SuperPointNet, store: ImageStore, settings: Settings
 ) -> None:
-    """Write what Homographic Adaptation finds with N_h = 1, 10 and 100 copies, side by side."""
+    """Write what Homographic Adaptation finds with N_h = 1, 10 and 100 copies, side by side.
+
+    No more than ten times as many as labels are made with, which would take longer than labelling.
+    """
     images = [store[i] for i in range(min(2, len(store)))]
     network.eval().to(fabric.device)
     points = {
@@ -71,6 +74,7 @@ def adaptation_preview(
             for image in images
         ]
         for copies in _COPIES
+        if copies <= 10 * settings.adaptation.copies
     }
     write_image(out, adaptation_sheet(images, points))
 
