@@ -93,4 +93,4 @@ if not TYPE_CHECKING:  # a type checker would take it that every name exists
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

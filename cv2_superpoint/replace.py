@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "-m", dest="module", action="store_true", help="the script is a module, as for python -m"
     )
     parser.add_argument("script")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the script")
+    rest = parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the script")
+    rest.required = False  # in what the parser says when the script is missing, too
     chosen = parser.parse_args(arguments)
     script, path = chosen.script, Path(chosen.script)
     if not (_is_module(script) if chosen.module else path.is_file()):

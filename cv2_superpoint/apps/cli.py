@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .. import __version__
 from ..bulk.errors import BulkError
 from ..files import write_atomically
 from ..model.binary import sign_code
@@ -56,11 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     feature.add_argument("--device", help="such as cpu or cuda:0; default: CUDA, else the CPU")
     feature.add_argument("--precision", choices=PRECISIONS, default="auto", help="arithmetic")
 
-    parser = argparse.ArgumentParser(prog="cv2-superpoint", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="cv2-superpoint",
+        description="SuperPoint features of images and videos: matched, drawn, written, exported.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
 
     match = commands.add_parser(
-        "match", parents=[feature], help="match two images and draw the correct matches"
+        "match", parents=[feature], help="match two images and draw the matches that agree"
     )
     match.add_argument(
         "images", type=Path, nargs="*", metavar="A B", help="default: a bundled stereo pair"

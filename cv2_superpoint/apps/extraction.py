@@ -110,7 +110,7 @@ def extract(options: argparse.Namespace, feature: SuperPoint) -> tuple[list[str]
         rate = done.written / max(done.seconds, 1e-9)
         lines = [
             f"{done.written} images extracted, {rate:.1f} images/s",
-            f"{done.present} were there already, {done.broken} are broken",
+            f"{done.present} already there, {done.broken} broken",
         ]
         if options.match:
             assert isinstance(output, ColmapDatabase)

@@ -15,6 +15,8 @@ from .errors import bad_argument
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Several = Sequence[Any] | npt.NDArray[Any]
+"""Lists of images, masks or keypoints; of images and masks also a stack."""
 
 # OpenCV's keywords of the other overloads: those for lists, and those of write and read.
 _OVERLOADS = {"images": "image", "masks": "mask", "fs": "fileName", "arg1": "fileName"}
@@ -39,20 +41,30 @@ def opencv_call(method: Callable[P, R]) -> Callable[P, R]:
 
 
 def is_batch(image: object) -> bool:
-    """Tell whether `image` is a list or tuple of images."""
-    return isinstance(image, list | tuple)
+    """Tell whether `image` is several: a list, a tuple, or an ``(N, H, W)`` stack of grey ones.
+
+    As in OpenCV 5.1, an array is a stack if it has too many channels for one image.
+    """
+    stack = isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] > 4
+    return stack or isinstance(image, list | tuple)
 
 
 def as_array(value: object, name: str, function: str) -> npt.NDArray[Any] | None:
     """Return an array or UMat as ``ndarray``; None for None."""
+    if isinstance(value, cv2.UMat):
+        value = value.get()  # None if it is empty
     if value is None:
         return None
-    if isinstance(value, cv2.UMat):
-        value = value.get()
     if not isinstance(value, np.ndarray):
         got = type(value).__name__
         raise bad_argument(function, f"{name} must be a numpy array or a UMat, not {got}")
     return value
+
+
+def is_missing(image: object, function: str) -> bool:
+    """Tell whether there is no image, or an empty one, as ``cv2.imread`` returns without a file."""
+    array = as_array(image, "image", function)
+    return array is None or array.size == 0
 
 
 def grey_image(value: object, function: str) -> npt.NDArray[np.uint8] | None:
@@ -105,7 +117,7 @@ def keypoint_mask(
     return mask != 0
 
 
-def one_per_image(values: Any, images: Sequence[Any], what: str, function: str) -> Sequence[Any]:
+def one_per_image(values: Any, images: Several, what: str, function: str) -> Several:
     """Return what belongs to a list of images: a sequence, as long; `what` names it in errors.
 
     Raises
@@ -113,12 +125,12 @@ def one_per_image(values: Any, images: Sequence[Any], what: str, function: str) 
     cv2.error
         If it is no sequence, or not as long.
     """
-    if not isinstance(values, Sequence) or len(values) != len(images):
+    if not isinstance(values, Sequence | np.ndarray) or len(values) != len(images):
         raise bad_argument(function, f"as many {what} are wanted as images")
     return values
 
 
-def mask_list(masks: Any, images: Sequence[Any], function: str) -> Sequence[Any]:
+def mask_list(masks: Any, images: Several, function: str) -> Several:
     """Return a mask, or None, for each of a list of images; no list, or an empty one: no masks.
 
     Raises
@@ -126,7 +138,7 @@ def mask_list(masks: Any, images: Sequence[Any], function: str) -> Sequence[Any]
     cv2.error
         If there are not as many.
     """
-    if masks is None or (is_batch(masks) and not masks):
+    if masks is None or (is_batch(masks) and len(masks) == 0):
         return [None] * len(images)
     return one_per_image(masks, images, "masks", function)
 

@@ -82,7 +82,7 @@ def return_descriptors(rows: Descriptors | None, image: Any, output: Any, functi
     """Return descriptors as OpenCV does: into `output` if it fits, UMat for UMat."""
     target = as_array(output, "descriptors", function)
     if rows is None:
-        return None
+        return cv2.UMat() if cv2.UMat in (type(image), type(output)) else None
     if isinstance(output, cv2.UMat):
         return cv2.copyTo(cv2.UMat(rows), None, output)
     if isinstance(image, cv2.UMat):

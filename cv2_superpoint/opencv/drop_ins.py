@@ -131,6 +131,7 @@ class SIFT(DropIn):
     """
 
     _NAME = "Feature2D.SIFT"
+    _NEEDS_IMAGE = True
 
     @none_is_default
     def __init__(
@@ -208,6 +209,7 @@ class AKAZE(DropIn):
     """
 
     _NAME = "Feature2D.AKAZE"
+    _NEEDS_IMAGE = True
     _TYPE = Parameter("descriptor_type", int, min(_TYPES), max(_TYPES), tuple(_TYPES))
 
     @none_is_default
@@ -305,6 +307,7 @@ class BRISK(DropIn):
     """
 
     _NAME = "Feature2D.BRISK"
+    _NEEDS_IMAGE = True
 
     @none_is_default
     def __init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -22,12 +23,17 @@ def as_function(cls: Callable[P, T], name: str) -> Callable[P, T]:
     """
 
     def make(*args: P.args, **kwargs: P.kwargs) -> T:
-        return cls(*args, **kwargs)
+        try:
+            return cls(*args, **kwargs)
+        except TypeError as error:  # such as an unknown argument
+            error.args = (re.sub(r"\w+\.__init__(?=\(\))", name, str(error)),)
+            raise
 
     make.__name__ = make.__qualname__ = name
     make.__module__ = cls.__module__
     make.__doc__ = f"Make an object of the class; same arguments.\n\n{inspect.getdoc(cls)}"
-    make.__signature__ = inspect.signature(cls)  # type: ignore[attr-defined]
+    signature = inspect.signature(cls).replace(return_annotation=cls)
+    make.__signature__ = signature  # type: ignore[attr-defined]
     return make
 
 

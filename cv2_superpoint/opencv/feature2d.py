@@ -17,6 +17,7 @@ from ..settings import BINARY, DetectionSettings
 from .arguments import (
     grey_image,
     is_batch,
+    is_missing,
     keypoint_list,
     keypoint_mask,
     mask_list,
@@ -119,6 +120,9 @@ class SuperPoint(Parameters):
     ([100, 100], (100, 2))
     """
 
+    _NEEDS_IMAGE = False
+    """Whether `detectAndCompute` raises without one, or finds nothing as ORB's."""
+
     def __init__(
         self,
         nfeatures: int = 500,
@@ -169,7 +173,8 @@ class SuperPoint(Parameters):
         Parameters
         ----------
         image
-            uint8 grey, BGR or BGRA, as array or ``cv2.UMat``; or a list of images.
+            uint8 grey, BGR or BGRA, as array or ``cv2.UMat``; or a list of images, or an
+            ``(N, H, W)`` stack of grey ones.
         mask
             uint8 or bool of the image's size, non-zero where keypoints may lie; or a list.
 
@@ -212,8 +217,8 @@ class SuperPoint(Parameters):
         keypoints : tuple of cv2.KeyPoint
             Those inside the image, in the order given, with all fields unchanged.
         descriptors : ndarray, cv2.UMat or None
-            ``(N, descriptorSize())``, one row each: float32 of unit norm, or uint8. UMat if the
-            image is one.
+            ``(N, descriptorSize())``, one row each: float32 of unit norm, or uint8; None without
+            keypoints. UMat if the image is one, empty without keypoints.
 
         Raises
         ------
@@ -252,17 +257,20 @@ class SuperPoint(Parameters):
         keypoints : tuple of cv2.KeyPoint
             The strongest first.
         descriptors : ndarray, cv2.UMat or None
-            ``(N, descriptorSize())``: float32 of unit norm, or uint8. UMat if the image is one;
-            None without keypoints.
+            ``(N, descriptorSize())``: float32 of unit norm, or uint8; None without keypoints. UMat
+            if the image is one, empty without keypoints.
 
         Raises
         ------
         cv2.error
-            For an image or mask of a wrong type or size.
+            For an image or mask of a wrong type or size; in the place of SIFT, AKAZE and BRISK also
+            without an image, as theirs.
         """
         no_provided_keypoints(useProvidedKeypoints)
         if is_batch(image):
             raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
+        if self._NEEDS_IMAGE and is_missing(image, "detectAndCompute"):
+            raise bad_argument("detectAndCompute", "the image is empty: was it read?")
         features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
         rows = features.descriptors if len(features) else None
         return to_keypoints(features), return_descriptors(

@@ -45,7 +45,7 @@ def test_broken_files_are_named_counted_and_skipped(pictures, extract, capsys):
     assert status.value.code == 3
     printed = capsys.readouterr()
     assert "8 images extracted" in printed.out
-    assert "3 are broken" in printed.out
+    assert "3 broken" in printed.out
     for name in ("cut.jpg: the file is truncated", "empty.png: not an image", "gone.png: No such"):
         assert f"broken: {name}" in printed.err
 
@@ -88,7 +88,7 @@ def test_after_kill_the_same_command_goes_on(pictures, extract, tmp_path, capsys
     assert 2 <= len(begun) < 8
     capsys.readouterr()
     extract(pictures, to=to)
-    assert f"{len(begun)} were there already" in capsys.readouterr().out
+    assert f"{len(begun)} already there" in capsys.readouterr().out
     assert_same(read_all(tmp_path / to), undisturbed)
 
 

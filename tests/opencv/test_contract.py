@@ -53,9 +53,18 @@ def test_nothing_found_has_no_descriptors(feature, image, mask):
     assert_nothing(feature, feature.detectAndCompute(image, mask))
 
 
-@pytest.mark.parametrize("image", [None, EMPTY])
+@pytest.mark.parametrize("image", [None, EMPTY, cv2.UMat()], ids=["None", "empty", "UMat"])
 def test_no_image_has_no_keypoints(feature, image):
     assert feature.detect(image) == ()
+
+
+@pytest.mark.parametrize("image", [None, EMPTY, cv2.UMat()], ids=["None", "empty", "UMat"])
+def test_no_image_to_detect_and_compute(name, feature, image):
+    if "SIFT" in name:
+        with pytest.raises(cv2.error, match="image is empty"):
+            feature.detectAndCompute(image, None)
+    else:
+        assert feature.detectAndCompute(image, None)[0] == ()
 
 
 @pytest.mark.parametrize("keypoints", [[], (), None])
@@ -93,6 +102,16 @@ def test_detect_takes_several_masks(feature, kind):
     found = feature.detect([IMAGE, IMAGE], kind([LEFT, BLACK]))
     assert all_fields(found[0]) == all_fields(feature.detect(IMAGE, LEFT))
     assert found[1] == ()
+
+
+def test_a_stack_of_grey_images_is_a_list(feature):
+    if isinstance(feature, cv2.Feature2D) and VERSION < (5, 1):
+        pytest.skip("OpenCV takes stacks since 5.1")
+    images, masks = [IMAGE, OTHER], [ALL, LEFT]
+    found = feature.detect(np.stack(images), np.stack(masks))
+    assert [*map(all_fields, found)] == [*map(all_fields, feature.detect(images, masks))]
+    kept, descriptors = feature.compute(np.stack(images), found)
+    assert [len(rows) for rows in descriptors] == [len(points) for points in kept]
 
 
 @pytest.mark.parametrize("masks", [None, [None, None], [EMPTY, EMPTY], []], ids=str)
@@ -286,6 +305,18 @@ def test_descriptors_of_a_umat_are_a_umat(feature):
     assert type(again) is cv2.UMat
     assert again.get().shape == (len(kept), feature.descriptorSize())
     assert len(feature.detect(cv2.UMat(IMAGE), cv2.UMat(LEFT))) > 20
+
+
+def test_no_descriptors_of_a_umat_are_a_umat(feature):
+    image = cv2.UMat(BLACK)
+    for keypoints, descriptors in (
+        feature.detectAndCompute(image, None),
+        feature.compute(image, ()),
+    ):
+        assert keypoints == ()
+        assert type(descriptors) is cv2.UMat
+    output = cv2.UMat()
+    assert type(feature.detectAndCompute(BLACK, None, output)[1]) is cv2.UMat
 
 
 def test_several_umats(feature):

@@ -67,6 +67,23 @@ def test_defaults_are_opencvs(name):
         assert getattr(ours, answer)() == getattr(theirs, answer)()
 
 
+@pytest.mark.parametrize("image", [None, np.zeros((0, 0), np.uint8)], ids=["None", "empty"])
+def test_an_image_that_was_not_read(name, image):
+    for create in (opencvs(name).create, getattr(cv2_superpoint, f"{name}_create")):
+        if name == "ORB":
+            assert create().detectAndCompute(image, None) == ((), None)
+        else:
+            with pytest.raises(cv2.error, match="empty"):
+                create().detectAndCompute(image, None)
+
+
+def test_an_unknown_argument(name):
+    way = getattr(cv2_superpoint, f"{name}_create")
+    with pytest.raises(TypeError, match=rf"^{name}_create\(\) got an unexpected .*'feature'"):
+        way(feature=3)
+    assert inspect.signature(way).return_annotation is getattr(cv2_superpoint, name)
+
+
 VALUES = {
     "ORB": (77, 1.5, 3, 12, 1, 3, 1, 25, 7),
     "SIFT": (77, 4, 0.05, 12, 1.7, True),

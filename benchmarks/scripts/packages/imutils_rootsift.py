@@ -13,4 +13,4 @@ for name in ("box.png", "box_in_scene.png"):
 finite = np.isfinite(rows[0]).all(axis=1).mean()
 pairs = cv2.BFMatcher().knnMatch(*rows, k=2)
 good = [a for a, b in pairs if a.distance < 0.75 * b.distance]
-print(f"{finite:.0%} of descriptors are numbers, {len(good)} good matches")
+print(f"{finite:.0%} of descriptors are finite, {len(good)} good matches")
