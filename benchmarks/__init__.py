@@ -21,6 +21,7 @@ The rooms::
       command             options in, tables and report out
       simulated           a set in HPatches' layout, made from photographs
       protocol            every constant, and the presets that people quote
+      alignment           two images and a homography -> one that fits them better
       descriptor_metrics  metrics of descriptors and of the whole pipeline
       scoring             a pair of images -> all its metrics
       run                 methods x sequences -> a record per pair and image, in worker processes

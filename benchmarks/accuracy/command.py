@@ -15,6 +15,7 @@ import cv2
 from ..common import datasets
 from ..common.detectors import MethodError
 from ..common.machine import describe_machine, library_versions
+from ..common.metrics import area_under_curve, correctness
 from ..common.options import add_methods, add_repeats, add_workers, positive
 from ..common.photographs import read_photographs
 from . import comparison, simulated
@@ -38,6 +39,11 @@ def add_command(commands: Any) -> None:
     add_methods(parser, "ORB", "SIFT", "SuperPoint")
     add("--preset", choices=PRESETS, default="paper", help="protocol (default: paper)")
     add("--estimator", choices=ESTIMATORS, help="of homographies (default: the preset's)")
+    add(
+        "--aligned",
+        action="store_true",
+        help="first refine the homographies of the data by dense alignment of the images",
+    )
     add(
         "--points",
         type=positive,
@@ -134,6 +140,7 @@ def _protocol(options: argparse.Namespace) -> Protocol:
         "points": options.points,
         "skip_large": options.skip_large,
         "ransac_repeats": options.repeats,
+        "aligned": options.aligned,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     return replace(PRESETS[options.preset], **given)
@@ -161,10 +168,21 @@ def _print(results: Results, per_sequence: bool, difference: str) -> None:
     if per_sequence:
         rows = summarise_sequences(results.images, results.pairs, results.protocol)
         print("", format_rows(rows), sep="\n")
+    if results.protocol.aligned:
+        _print_paragraph(_describe_alignment(results))
     for split, rows in results.splits.items():
         print(f"\n{split}", format_rows(rows | results.published.get(split, {})), sep="\n")
     if difference:
         print("", difference, sep="\n")
+
+
+def _describe_alignment(results: Results) -> str:
+    """Say how good the homographies of the data are, by the aligned ones."""
+    errors = [p.error_of_data for p in results.pairs if p.method == results.pairs[0].method]
+    thresholds = results.protocol.homography_thresholds
+    shares = [f"H@{t} {correctness(errors, t):.3f}" for t in thresholds]
+    areas = [f"AUC@{t} {area_under_curve(errors, t):.3f}" for t in results.protocol.auc_thresholds]
+    return f"homographies of the data, by the aligned ones: {', '.join([*shares, *areas])}"
 
 
 def _print_paragraph(text: str) -> None:

@@ -35,6 +35,8 @@ class Protocol:
         (height, width), number and pixels for repeatability and localisation error.
     skip_large : bool
         Leave out the eight sequences that D2-Net left out.
+    aligned : bool
+        Measure by the homographies of the data after dense alignment (`alignment.align`).
     """
 
     name: str = "paper"
@@ -53,6 +55,7 @@ class Protocol:
     repeatability_points: int = 300
     repeatability_threshold: float = 3
     skip_large: bool = False
+    aligned: bool = False
 
 
 PRESETS = {

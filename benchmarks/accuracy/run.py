@@ -15,6 +15,7 @@ from ..common.detectors import Detector
 from ..common.features import Features
 from ..common.processes import worker_pool
 from . import scoring
+from .alignment import align
 from .protocol import Protocol
 from .scoring import View
 
@@ -35,7 +36,8 @@ class ImageRecord:
 class PairRecord:
     """A method's result on image 1 and another image of a sequence.
 
-    What needs descriptors is None, or empty, for a method that only detects.
+    What needs descriptors is None, or empty, for a method that only detects. `error_of_data` is the
+    corner error of the homography of the data, 0 unless they are aligned.
     """
 
     method: str
@@ -48,6 +50,7 @@ class PairRecord:
     matching_accuracy: dict[int, float]
     matching_score: float | None
     average_precision: float | None
+    error_of_data: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -165,9 +168,13 @@ def find_view(job: Job, size: tuple[int, int] | None, points: int) -> View:
             return features.extract_batch(detector, images, points)
         return [features.extract(detector, image, points, job.workers) for image in images]
 
-    images, homographies = job.sequence.load(size)
+    images, given = job.sequence.load(size)
     found = features.cached(job.cache, job.fingerprint, images, points, compute)
-    return View(images, homographies, found)
+    homographies = given
+    if job.protocol.aligned:
+        pairs = zip(images[1:], given[1:], strict=True)
+        homographies = [given[0], *(align(images[0], image, h) for image, h in pairs)]
+    return View(images, given, homographies, found)
 
 
 def evaluate(job: Job) -> Records:
@@ -192,6 +199,7 @@ def evaluate(job: Job) -> Records:
             name,
             *scoring.score_detection(small, k, job.protocol),
             **scoring.score_matches(large, k, job.protocol),
+            error_of_data=scoring.error_of_data(large, k),
         )
         for k, name in enumerate(names)
         if k

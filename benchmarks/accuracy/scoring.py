@@ -15,9 +15,18 @@ from .protocol import ESTIMATORS, Protocol
 
 @dataclass(frozen=True)
 class View:
-    """The images of a sequence at one size, with homographies from image 1 and features."""
+    """The images of a sequence at one size, with homographies from image 1 and features.
+
+    Attributes
+    ----------
+    given : list of (3, 3) arrays
+        The homographies of the data.
+    homographies : list of (3, 3) arrays
+        Those that count: the given ones, or aligned.
+    """
 
     images: list[Image]
+    given: list[NDArray[np.float64]]
     homographies: list[NDArray[np.float64]]
     features: list[Features]
 
@@ -82,6 +91,11 @@ def score_matches(view: View, k: int, protocol: Protocol) -> dict[str, Any]:
             protocol.descriptor_threshold,
         ),
     }
+
+
+def error_of_data(view: View, k: int) -> float:
+    """Return the corner error of the given homography by that which counts, pixels."""
+    return metrics.corner_error(view.given[k], view.homographies[k], _size(view.images[0]))
 
 
 def score_detection(view: View, k: int, protocol: Protocol) -> tuple[float, float]:
