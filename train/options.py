@@ -154,7 +154,9 @@ def _parser(preset: str) -> ArgumentParser:
         help="folder in HPatches' format, on which export measures accuracy for the model card",
     )
     parser.add_argument(
-        "--manifest", type=Path, help="CSV with a licence_note per image, for the model card"
+        "--manifest",
+        type=Path,
+        help="CSV for the model card, with a file below --images and its licence_note per row",
     )
     names = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     parser.add_argument(

@@ -99,7 +99,8 @@ def text(
     metrics
         From :func:`measure`, or None.
     manifest
-        CSV with a column ``licence_note``, one row per training image; or None.
+        CSV with the columns ``file``, an image's path below ``--images``, and ``licence_note``; or
+        None.
     average
         Whether these weights are the mean of those trained and those of `init`.
     """
@@ -163,16 +164,19 @@ def _stages(out: Path) -> list[tuple[str, ...]]:
 
 
 def _data(out: Path, manifest: Path | None) -> str:
-    index = json.loads((out / "images" / "index.json").read_text())
-    text = f"{len(index['names'])} grey photographs, reduced to a short side of 256 pixels"
+    names = json.loads((out / "images" / "index.json").read_text())["names"]
+    text = f"{len(names)} grey photographs, reduced to a short side of 256 pixels"
     large = out / "large" / "index.json"
     if large.exists():
-        text += f", and {len(json.loads(large.read_text())['names'])} of up to 840 pixels"
+        of_large = json.loads(large.read_text())["names"]
+        text += f", and {len(of_large)} of up to 840 pixels"
+        names += of_large
     text += "."
     if manifest is None:
         return text
     with open(manifest, newline="") as stream:
-        notes = Counter(row["licence_note"] for row in csv.DictReader(stream))
+        note_of = {row["file"]: row["licence_note"] for row in csv.DictReader(stream)}
+    notes = Counter(note_of.get(name, "not in the manifest") for name in names)
     rows = [(note, str(count)) for note, count in notes.most_common()]
     return (
         f"{text}\n\n"

@@ -132,3 +132,18 @@ def test_a_running_mean_is_what_is_exported(tmp_path, settings):
     for key, value in mean.state_dict().items():
         if not key.startswith("descriptor.1"):  # turned
             assert torch.allclose(value, exported[key], atol=1e-3)
+
+
+def test_the_card_counts_the_images_of_the_run_by_licence(tmp_path, settings):
+    for name in ("a", "b", "unknown"):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    network = SuperPointNet(Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7))
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("file,licence_note\na.png,CC0\nb.png,CC0\nof another run.png,GPL\n")
+    export(tmp_path, settings, None, None, manifest)
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "| CC0 | 2 |" in card
+    assert "| not in the manifest | 1 |" in card
+    assert "GPL" not in card
