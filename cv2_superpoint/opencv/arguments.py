@@ -43,9 +43,10 @@ def opencv_call(method: Callable[P, R]) -> Callable[P, R]:
 def is_batch(image: object) -> bool:
     """Tell whether `image` is several: a list, a tuple, or an ``(N, H, W)`` stack of grey ones.
 
-    As in OpenCV 5.1, an array is a stack if it has too many channels for one image.
+    OpenCV 5.1 takes every array for a stack that has too many channels for an image. Here those of
+    5 to 31 are refused, as they are more likely those of a multispectral picture.
     """
-    stack = isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] > 4
+    stack = isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] >= 32
     return stack or isinstance(image, list | tuple)
 
 

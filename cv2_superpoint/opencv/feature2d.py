@@ -174,7 +174,7 @@ class SuperPoint(Parameters):
         ----------
         image
             uint8 grey, BGR or BGRA, as array or ``cv2.UMat``; or a list of images, or an
-            ``(N, H, W)`` stack of grey ones.
+            ``(N, H, W)`` stack of grey ones at least 32 pixels wide.
         mask
             uint8 or bool of the image's size, non-zero where keypoints may lie; or a list.
 
