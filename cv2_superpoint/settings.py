@@ -36,7 +36,7 @@ class DetectionSettings:
     nlevels: int = 5
     first_level: int = 0
     edge_threshold: int = 4
-    score_threshold: float = 0.05
+    score_threshold: float = 0.02
     nms_radius: int = 4
     descriptor_type: int = FLOAT
     upright: bool = True

@@ -130,7 +130,7 @@ class SuperPoint(Parameters):
         nlevels: int = 5,
         *,
         edgeThreshold: int = 4,
-        scoreThreshold: float = 0.05,
+        scoreThreshold: float = 0.02,
         nmsRadius: int = 4,
         firstLevel: int = 0,
         descriptorType: int = cv2.CV_32F,

@@ -4,7 +4,7 @@
 import { CELL } from "./pyramid.js";
 
 const NMS_RADIUS = 4; // in both x and y
-const SCORE_THRESHOLD = 0.05;
+const SCORE_THRESHOLD = 0.02;
 const EDGE = 4; // pixels of border without points
 const FRAME = 4; // of zeros around the heat map, so that windows never leave it
 
