@@ -94,7 +94,7 @@ def accuracy_over_time(panels: Mapping[str, Sequence[Point]], conditions: str) -
 
     caption = f"Accuracy over the time of a frame; {conditions}. Ours are red."
     return Plot(
-        "accuracy-over-time", caption, [partial(draw, title) for title in panels], (5.2, 4.4)
+        "accuracy-over-time", caption, [partial(draw, title) for title in panels], (6.2, 4.4)
     )
 
 
