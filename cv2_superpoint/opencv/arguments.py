@@ -62,12 +62,6 @@ def as_array(value: object, name: str, function: str) -> npt.NDArray[Any] | None
     return value
 
 
-def is_missing(image: object, function: str) -> bool:
-    """Tell whether there is no image, or an empty one, as ``cv2.imread`` returns without a file."""
-    array = as_array(image, "image", function)
-    return array is None or array.size == 0
-
-
 def grey_image(value: object, function: str) -> npt.NDArray[np.uint8] | None:
     """Return an image as ``(H, W)`` uint8 grey; None if there is none, or it is empty.
 

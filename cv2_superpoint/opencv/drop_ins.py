@@ -131,7 +131,7 @@ class SIFT(DropIn):
     """
 
     _NAME = "Feature2D.SIFT"
-    _NEEDS_IMAGE = True
+    _NEED_IMAGES = ("detectAndCompute",)
 
     @none_is_default
     def __init__(
@@ -209,7 +209,7 @@ class AKAZE(DropIn):
     """
 
     _NAME = "Feature2D.AKAZE"
-    _NEEDS_IMAGE = True
+    _NEED_IMAGES = ("detectAndCompute",)
     _TYPE = Parameter("descriptor_type", int, min(_TYPES), max(_TYPES), tuple(_TYPES))
 
     @none_is_default
@@ -307,7 +307,7 @@ class BRISK(DropIn):
     """
 
     _NAME = "Feature2D.BRISK"
-    _NEEDS_IMAGE = True
+    _NEED_IMAGES = ("detectAndCompute",)
 
     @none_is_default
     def __init__(

@@ -17,7 +17,6 @@ from ..settings import BINARY, DetectionSettings
 from .arguments import (
     grey_image,
     is_batch,
-    is_missing,
     keypoint_list,
     keypoint_mask,
     mask_list,
@@ -120,8 +119,8 @@ class SuperPoint(Parameters):
     ([100, 100], (100, 2))
     """
 
-    _NEEDS_IMAGE = False
-    """Whether `detectAndCompute` raises without one, or finds nothing as ORB's."""
+    _NEED_IMAGES: tuple[str, ...] = ()
+    """Methods that raise without an image, as some of OpenCV's; the others find nothing."""
 
     def __init__(
         self,
@@ -269,8 +268,6 @@ class SuperPoint(Parameters):
         no_provided_keypoints(useProvidedKeypoints)
         if is_batch(image):
             raise bad_argument("detectAndCompute", "give one image here, or many to extract()")
-        if self._NEEDS_IMAGE and is_missing(image, "detectAndCompute"):
-            raise bad_argument("detectAndCompute", "the image is empty: was it read?")
         features = self._detect([image], [mask], "detectAndCompute", describe=True)[0]
         rows = features.descriptors if len(features) else None
         return to_keypoints(features), return_descriptors(
@@ -311,6 +308,8 @@ class SuperPoint(Parameters):
         settings = self._settings  # one look: another thread may set it meanwhile
         masks = mask_list(masks, images, function)
         grey = [grey_image(image, function) for image in images]
+        if function in self._NEED_IMAGES and any(image is None for image in grey):
+            raise bad_argument(function, "the image is empty: was it read?")
         allowed = [
             None if image is None else keypoint_mask(mask, image.shape, function)
             for image, mask in zip(grey, masks, strict=True)

@@ -235,6 +235,7 @@ def test_descriptors_in_sifts_place_are_numbers_as_sifts():
     np.testing.assert_array_equal(sift.extract(IMAGE).descriptors, rows)
     # In another product the same descriptor rounds otherwise, so a number may fall beside a half.
     described = sift.compute(IMAGE, keypoints)[1]
+    np.testing.assert_array_equal(described, np.clip(np.rint(256 * unit + 128), 0, 255))
     np.testing.assert_allclose(described, rows, atol=1)
     assert (described != rows).mean() < 1e-3
     rotated = np.ascontiguousarray(np.rot90(IMAGE))

@@ -43,7 +43,7 @@ def test_a_right_estimate_is_right_only_by_aligned_homographies(tmp_path, capsys
         arguments = ["hpatches", "--data", str(tmp_path), "--methods", "SIFT", "--workers", "1"]
         main([*arguments, *more])
         printed = capsys.readouterr().out
-        (row,) = [line for line in printed.split("\nall\n")[1].split("\n\n")[0].splitlines()[1:]]
+        _, row = printed.split("\nall\n")[1].split("\n\n")[0].splitlines()
         return printed.replace("\n  ", " "), row.split()[1]
 
     printed, given = first_row()
