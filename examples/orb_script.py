@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from skimage import data
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 first = cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2BGR)
 true = np.float32([[0.5, 0.25, 80], [-0.25, 0.5, 180], [1e-4, 0, 1]])
 second = cv2.GaussianBlur(cv2.warpPerspective(first, true, (480, 360)), (0, 0), 1)

@@ -51,6 +51,17 @@ def show(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> Any:
     return call
 
 
+SCRIPTS = sorted({path.name for path in EXAMPLES.glob("*.py")} - {"room.py"})
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_without_arguments_an_example_says_how_to_run_it(monkeypatch, name):
+    monkeypatch.setattr(sys, "argv", [name])
+    monkeypatch.syspath_prepend(EXAMPLES)
+    with pytest.raises(SystemExit, match=f"python {name} "):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
 @pytest.mark.parametrize("scale", [0.9, 0.4])
 def test_find_object(run, capsys, scale):
     coffee = cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2BGR)
