@@ -55,7 +55,8 @@ class AdaptationSettings:
     copies
         Warped copies per image, the image itself included (the paper's N_h).
     threshold, nms_radius, max_points
-        What counts as a point of the aggregated heat map.
+        Threshold, radius of non-maximum suppression, and maximum number of points, for the
+        aggregated heat map.
     """
 
     images: int
@@ -88,16 +89,16 @@ class JointSettings:
     correspondences
         Descriptors compared per pair; half at labelled points, half anywhere.
     safe_radius
-        Pixels within which two points are not told apart.
+        Points within this many pixels of each other are not used as negatives.
     unmatched_weight
         Weight in the detector's loss, 0..1, of labels that both views show but whose descriptors
-        are not each other's nearest neighbours; of others, the more, the better both views agree
-        on the position, up to 1. 1: all labels are equal.
+        are nearer to some cell of the other view than to each other. For other labels, the weight
+        rises to 1 the better the two views agree on the position. At 1, all labels count the same.
     large_share
         Share of the pairs that show large photographs (``--large``) at zooms that differ by up to
         4, from 0 to less than 1.
     teacher_weight
-        Weight of the distance from what the teacher says (``--teacher``).
+        Weight of the distillation losses (``--teacher``).
     """
 
     first: HomographyRange

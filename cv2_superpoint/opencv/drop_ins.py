@@ -2,8 +2,9 @@
 
 None stands for the default of an argument, as in OpenCV's bindings.
 
-What has a meaning for SuperPoint has its meaning: how many keypoints, the pyramid and border of
-ORB, and whether descriptors are binary. The rest is kept, can be read and stored, and does nothing.
+Arguments that mean something to SuperPoint are used: the number of keypoints, the pyramid and
+border of ORB, and whether descriptors are binary. The others can be set, read and stored, but have
+no effect.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ class AKAZE(DropIn):
     descriptor_size, descriptor_channels, threshold, nOctaves, nOctaveLayers, diffusivity
         Do nothing.
     max_points
-        Of keypoints; 0 or less: no limit.
+        Maximum number of keypoints; 0 or less: no limit.
     **ours
         As for :class:`SuperPoint`.
 

@@ -46,7 +46,7 @@ class SuperPoint(Parameters):
     Parameters
     ----------
     nfeatures
-        At most this many keypoints, the strongest; 0 or less: all.
+        Maximum number of keypoints, strongest first; 0 or less: no limit.
     scaleFactor, nlevels
         Image pyramid, for changes of scale: each level is `scaleFactor` times smaller than the one
         before. ``nlevels=1`` is faster, and enough where the scale changes by less than 1.5.
@@ -63,8 +63,8 @@ class SuperPoint(Parameters):
     descriptorType
         ``cv2.CV_32F``: unit vectors; or ``cv2.CV_8U``: binary descriptors of 32 bytes, as ORB's.
     upright
-        Whether keypoints go without an angle (-1), as descriptors need none. If not, it is the
-        direction from the keypoint to the centroid of the intensity around it, as ORB's; and
+        If True, keypoints have no angle (-1), as descriptors need none. If False, it is the
+        direction from the keypoint to the intensity centroid around it, as in ORB, and
         :meth:`compute` honours the angles of other detectors' keypoints.
     descriptorSize
         Keep only the first values of each float descriptor, the most important ones; by default
@@ -196,11 +196,11 @@ class SuperPoint(Parameters):
     def compute(self, image: Any, keypoints: Any, descriptors: Any = None) -> tuple[Any, Any]:
         """Describe given keypoints, from any detector.
 
-        Keypoints of this feature get the descriptors of :meth:`detectAndCompute`. They are known by
-        their size, which fits their octave exactly. Others are described at the scale that their
-        size says, in ORB's way, or in SIFT's if their octave is packed as SIFT's. Each of those
-        that have an angle is described on a part of the image cut out for it alone and, unless
-        keypoints are `upright`, turned by the angle. That takes longer, the more there are.
+        Keypoints detected by this feature get the descriptors of :meth:`detectAndCompute`. They are
+        recognised by their size, which matches their octave exactly. Keypoints of other detectors
+        are described at the scale given by their size, as ORB defines it, or as SIFT does if their
+        octave is packed like SIFT's. Each of them that has an angle gets a patch of its own,
+        rotated by the angle unless `upright` is True. The time this takes grows with their number.
 
         Parameters
         ----------
