@@ -49,7 +49,7 @@ class SuperPoint(Parameters):
         Maximum number of keypoints, strongest first; 0 or less: no limit.
     scaleFactor, nlevels
         Image pyramid, for changes of scale: each level is `scaleFactor` times smaller than the one
-        before. ``nlevels=1`` is faster, and enough where the scale changes by less than 1.5.
+        before. ``nlevels=1`` is faster, and enough where the scale changes by less than 2.
     edgeThreshold
         Width of the border without keypoints, in pixels of each level.
     scoreThreshold
@@ -71,7 +71,7 @@ class SuperPoint(Parameters):
         all.
     model
         ``"superpoint-lite"``, the fastest and the default; ``"superpoint"``, more accurate at
-        several times the cost; or ``"superpoint-paper"``, which needs `weights`.
+        two to three times the cost; or ``"superpoint-paper"``, which needs `weights`.
     weights
         File of weights to use instead: our safetensors, or a SuperPoint state_dict in the layout of
         Magic Leap, rpautrat or Hugging Face transformers.

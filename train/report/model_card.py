@@ -29,7 +29,7 @@ METHODS = (
 _TERMS = """\
 Not all of these photographs are free: some were published for research use, or under a
 non-commercial licence, as the notes say; of others, such as images collected from the web, we know
-no licence. No photograph is part of the package."""
+of no licence. No photograph is part of the package."""
 
 _LIMITS = """\
 - Small objects of low contrast, and matches across more than the trained zoom and rotation, are
