@@ -12,6 +12,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from . import forks as forks
+
 if TYPE_CHECKING:
     from .features import Features
     from .opencv.affine import affine_feature

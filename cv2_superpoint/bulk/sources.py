@@ -84,10 +84,11 @@ def find_roots(sources: Sequence[str]) -> list[Root]:
         path = Path(source)
         if path.exists():
             unnamed = alone and not _is_image(path.name)
-            roots.append(Root("" if unnamed else _label(path.absolute().name), path))
+            name = _name(path) if path.is_dir() else _label(_name(path))
+            roots.append(Root("" if unnamed else name, path))
         elif glob.has_magic(source):
             fixed = _fixed_part(source)
-            prefix = "" if alone else fixed.absolute().name
+            prefix = "" if alone else _name(fixed)
             found = list(map(Path, filter(_is_known, glob.iglob(source, recursive=True))))
             if not found:
                 raise BulkError(f"no image, archive or video matches {source}")
@@ -222,8 +223,13 @@ def _is_archive(name: str) -> bool:
     return bool(_ARCHIVE.search(name))
 
 
+def _name(path: Path) -> str:
+    """Return the last part of a path, ``..`` resolved."""
+    return os.path.basename(os.path.abspath(path))
+
+
 def _label(name: str) -> str:
-    """Return the name of a source, without the suffix of what holds many images."""
+    """Return the name of a file, without the suffix of what holds many images."""
     if _is_image(name):
         return name
     return _ARCHIVE.sub("", name) if _is_archive(name) else posixpath.splitext(name)[0]

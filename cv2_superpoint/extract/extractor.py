@@ -246,7 +246,7 @@ class Extractor:
         """Fill in the descriptors of some points of an image, each on a patch of its own."""
         pixels = self._to_device(np.stack([image]))[:, None]
         xy, scale, angle = map(self._to_device, (given.xy, given.scale, given.angle))
-        some = torch.tensor(batch)
+        some = torch.tensor(batch, device="cpu")
         for smaller, members in reduced(pixels, given.scale[batch]):
             for chosen in some[members].split(AT_ONCE):
                 places = xy[chosen], scale[chosen], angle[chosen]

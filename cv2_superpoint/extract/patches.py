@@ -79,7 +79,7 @@ def cut_patches(
     Tensor
         ``(N, 1, SIDE, SIDE)`` float32.
     """
-    place = torch.arange(SIDE, device=xy.device) - MIDDLE
+    place = torch.arange(SIDE, dtype=torch.float32, device=xy.device) - MIDDLE
     across, down = place[None, None, :], place[None, :, None]
     along = (scale * angle.deg2rad().cos())[:, None, None]
     aside = (scale * angle.deg2rad().sin())[:, None, None]

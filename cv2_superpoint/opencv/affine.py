@@ -98,12 +98,12 @@ class AffineFeature:
         name = "affine_feature"
         self._backend = with_methods(backend, _METHODS, "backend", name)
         try:
-            fits = 0 <= minTilt < maxTilt and tiltStep > 0 and rotateStepBase > 0
+            fits = 0 <= minTilt < maxTilt and tiltStep >= 1 and rotateStepBase > 0
         except TypeError as error:
             raise bad_argument(name, str(error)) from None
         if not fits:
             raise bad_argument(
-                name, "0 <= minTilt < maxTilt, tiltStep > 0 and rotateStepBase > 0 are wanted"
+                name, "0 <= minTilt < maxTilt, tiltStep >= 1 and rotateStepBase > 0 are wanted"
             )
         self._views = view_parameters(maxTilt, minTilt, tiltStep, rotateStepBase)
 

@@ -59,7 +59,7 @@ def as_array(value: object, name: str, function: str) -> npt.NDArray[Any] | None
     if not isinstance(value, np.ndarray):
         got = type(value).__name__
         raise bad_argument(function, f"{name} must be a numpy array or a UMat, not {got}")
-    return value
+    return np.asarray(value)
 
 
 def grey_image(value: object, function: str) -> npt.NDArray[np.uint8] | None:

@@ -15,8 +15,9 @@ Array = Any
 
 def is_tensor(value: object) -> bool:
     """Tell whether `value` is a ``torch.Tensor``, without importing PyTorch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    # Another thread may be importing it: then it has no Tensor yet.
+    tensor = getattr(sys.modules.get("torch"), "Tensor", None)
+    return tensor is not None and isinstance(value, tensor)
 
 
 def namespace(array: Array) -> ModuleType:

@@ -12,6 +12,7 @@ from ..extract.merge import sizes
 from ..features import OWN_PATCH, Descriptors, Features, GivenPoints
 from ..settings import DetectionSettings
 from .arguments import as_array
+from .errors import bad_argument
 
 KeyPoints = tuple[cv2.KeyPoint, ...]
 
@@ -79,7 +80,7 @@ def given_points(points: KeyPoints, settings: DetectionSettings) -> GivenPoints:
 
 
 def return_descriptors(rows: Descriptors | None, image: Any, output: Any, function: str) -> Any:
-    """Return descriptors as OpenCV does: into `output` if it fits, UMat for UMat."""
+    """Return descriptors as OpenCV does: into `output` if it has their shape, UMat for UMat."""
     target = as_array(output, "descriptors", function)
     if rows is None:
         return cv2.UMat() if cv2.UMat in (type(image), type(output)) else None
@@ -89,7 +90,11 @@ def return_descriptors(rows: Descriptors | None, image: Any, output: Any, functi
         return cv2.UMat(rows)
     if target is None or target.shape != rows.shape or target.dtype != rows.dtype:
         return rows
-    if not (target.flags.writeable and target.flags.c_contiguous):
-        return rows
+    # As for cv::Mat, rows may lie apart, but the values of a row may not.
+    in_order = target.strides[1] == target.itemsize and target.strides[0] >= rows.strides[0]
+    if not (target.flags.writeable and in_order):
+        raise bad_argument(
+            function, "descriptors cannot be written to: read-only, or not in C order"
+        )
     target[:] = rows
     return target

@@ -9,7 +9,7 @@ no effect.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -166,6 +166,12 @@ class SIFT(DropIn):
     getEdgeThreshold, setEdgeThreshold = accessors("EdgeThreshold", float)
     getSigma, setSigma = accessors("Sigma", float)
 
+    def _set(self, function: str, **values: Any) -> None:
+        if values.get("descriptor_type", cv2.CV_32F) != cv2.CV_32F:
+            message = f"descriptorType must be {cv2.CV_32F} in SIFT's place"
+            raise bad_argument(function, message, cv2.Error.StsNotImplemented)
+        super()._set(function, **values)
+
     def _present(self, rows: Descriptors) -> Descriptors:
         # Values above 0.5 are rare. An offset that is the same for all rows changes no distance.
         return np.clip(np.rint(256 * rows + 128), 0, 255)
@@ -278,7 +284,7 @@ class AKAZE(DropIn):
         if "descriptor" in found:
             kind = self._TYPE.check(found["descriptor"], "read")
             found["descriptorType"] = _TYPES[int(kind)]
-            found["upright"] = kind in _UPRIGHT
+            found.setdefault("upright", kind in _UPRIGHT)
         super()._take(found)
 
 

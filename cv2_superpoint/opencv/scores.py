@@ -180,7 +180,7 @@ def _multiply(left: Array, right: Array, out: Array) -> Array:
     if is_tensor(out):
         return namespace(out).matmul(left, right, out=out)
     with _one_thread() as torch:
-        left, right, product = map(torch.as_tensor, (left, right, out))
+        left, right, product = (torch.as_tensor(x, device="cpu") for x in (left, right, out))
         if left.dtype == product.dtype:
             torch.matmul(left, right, out=product)
         else:

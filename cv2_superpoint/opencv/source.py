@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..extract.extractor import Extractor
-from ..model import weights as files
+from ..model import weights as weight_files
 from ..model.network import ARCHITECTURES
 from ..model.weights import Checkpoint
 from ..runners.choose import PRECISIONS, make_runner, pick_device
@@ -80,14 +80,14 @@ class Source:
         contents = None
         if weights is not None:
             try:
-                loaded = files.load(weights)
+                loaded = weight_files.load(weights)
             except (OSError, ValueError) as error:
                 raise bad_argument(function, str(error)) from error
             if model is not None:
                 _check_shape(function, model, loaded, weights)
-            model, contents = None, files.serialise(loaded)
+            model, contents = None, weight_files.serialise(loaded)
         elif model is None:
-            model = files.DEFAULT_MODEL
+            model = weight_files.DEFAULT_MODEL
         return cls(model, contents, device, precision, descriptor_size, threads)
 
     def open(self, function: str) -> Extractor:
@@ -126,14 +126,14 @@ class Source:
             If no weights of the model ship.
         """
         if self.contents is not None:
-            return files.deserialise(self.contents)
+            return weight_files.deserialise(self.contents)
         assert self.model is not None
-        return files.load_shipped(self.model)
+        return weight_files.load_shipped(self.model)
 
 
 @lru_cache
 def _shipped_on_cpu(model: str, precision: str) -> tuple[Checkpoint, Runner]:
-    return _on_device(files.load_shipped(model), torch.device("cpu"), precision)
+    return _on_device(weight_files.load_shipped(model), torch.device("cpu"), precision)
 
 
 def _on_device(

@@ -18,4 +18,4 @@ import os
 import torch
 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
-torch.empty(1 << 24, dtype=torch.uint8)
+torch.empty(1 << 24, dtype=torch.uint8, device="cpu")

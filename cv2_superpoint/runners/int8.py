@@ -126,7 +126,8 @@ class Int8Runner:
         hidden, inner = _quantise(network.detector[0], scale, ranges["detector.0"])
         self._detector = [hidden, _quantise_last(network.detector[1], inner)]
         self._descriptor, _ = _quantise(network.descriptor[0], scale)
-        self(torch.zeros(1, 1, 2 * CELL, 2 * CELL, dtype=torch.uint8), True, True)
+        least = torch.zeros(1, 1, 2 * CELL, 2 * CELL, dtype=torch.uint8, device="cpu")
+        self(least, True, True)  # an error now, if this machine cannot
 
     def __call__(self, pixels: Tensor, detect: bool, describe: bool) -> Maps:
         """Run the network; see :class:`Runner`."""
@@ -277,7 +278,7 @@ def _convolution(
     packed = torch.ops.onednn.qconv_prepack(
         weight, scales, scale, 0, stride, padding, dilation, groups
     )
-    zeros = torch.zeros(len(scales), dtype=torch.int32)
+    zeros = torch.zeros(len(scales), dtype=torch.int32, device="cpu")
     run = torch.ops.onednn.qconv2d_pointwise.default
 
     def layer(x: Tensor) -> Tensor:

@@ -2,7 +2,11 @@
 
 Its threads spin while they wait for each other. If other processes need the cores, they wait for
 threads that are not running: on a busy machine with two cores, two threads took 13 times as long as
-one. And a child of ``os.fork`` has none of its parent's threads, but waits for them.
+one. And a child of ``os.fork`` has none of its parent's threads, but waits for them
+(:mod:`cv2_superpoint.forks`).
+
+PyTorch's number is each thread's own, but setting it also sets that of threads that have yet to
+use PyTorch. One that does so for the first time while another detects is left with one thread.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from .. import forks
+
 _MOST = 256
 _AHEAD = 4
 """Results that may wait: the levels of the default pyramid after the first."""
@@ -28,13 +34,11 @@ T = TypeVar("T")
 
 _lock = Lock()
 _inside, _before = 0, 1
-_forked = False
 
 
 def _in_child() -> None:
-    global _forked
-    _forked = True
-    torch.set_num_threads(1)
+    global _lock, _inside
+    _lock, _inside = Lock(), 0  # other threads were inside, but not in this process
 
 
 if hasattr(os, "register_at_fork"):
@@ -50,7 +54,7 @@ def choose_threads(wanted: int | None) -> int:
         None: as many as there are idle cores, at most ``torch.get_num_threads()``. Never more than
         256, since each takes memory. A forked child always uses one.
     """
-    if _forked:
+    if forks.without_threads:
         return 1
     if wanted is not None:
         return min(wanted, _MOST)
@@ -122,6 +126,15 @@ class Team:
                     later.cancel()
 
 
+def _number_of_new_threads() -> int:
+    """Return PyTorch's number for threads that have yet to use it.
+
+    It is not this thread's if this one first used PyTorch while another was inside.
+    """
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(torch.get_num_threads).result()
+
+
 @contextmanager
 def threads(wanted: int | None) -> Iterator[Team]:
     """Compute on one thread within the context, but for what is given to the team.
@@ -134,8 +147,8 @@ def threads(wanted: int | None) -> Iterator[Team]:
     global _inside, _before
     count = choose_threads(wanted)
     with _lock:
-        if not _inside:
-            _before = torch.get_num_threads()
+        if not _inside and torch.get_num_threads() != _before:
+            _before = _number_of_new_threads()
         _inside += 1
         torch.set_num_threads(1)
     try:

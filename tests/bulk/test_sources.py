@@ -17,13 +17,16 @@ from cv2_superpoint.bulk.sources import count_items, find_roots, list_items
 PNG = cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()
 
 
+FOLDERS = ("a", "c", "day.1", "day.2")
+
+
 @pytest.fixture
 def there(tmp_path, monkeypatch):
     """Two folders of images, an archive and a video, in the current folder."""
     tmp_path = tmp_path / "there"
     tmp_path.mkdir()
     monkeypatch.chdir(tmp_path)
-    for name in ("a/1.png", "a/b/2.JPG", "a/notes.txt", "c/1.png"):
+    for name in ("a/b/2.JPG", "a/notes.txt", *(f"{x}/1.png" for x in FOLDERS)):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(PNG)
@@ -45,12 +48,15 @@ def there(tmp_path, monkeypatch):
         (["a"], ["1.png", "b/2.JPG"]),
         (["a", "c"], ["a/1.png", "a/b/2.JPG", "c/1.png"]),
         (["c/1.png"], ["1.png"]),
-        (["*/*.png", "c"], ["there/a/1.png", "there/c/1.png", "c/1.png"]),
-        (["*/*.png"], ["a/1.png", "c/1.png"]),
+        (["*/*.png", "c"], [*(f"there/{x}/1.png" for x in FOLDERS), "c/1.png"]),
+        (["*/*.png"], [f"{x}/1.png" for x in FOLDERS]),
         (["a/**"], ["1.png", "b/2.JPG"]),
         (["day.tar.gz"], ["x/1.png", "up.png", "top.png"]),
         (["day.tar.gz", "c"], ["day/x/1.png", "day/up.png", "day/top.png", "c/1.png"]),
         (["walk.avi"], [f"{i:06d}.jpg" for i in range(1, 6)]),
+        (["day.1", "day.2"], ["day.1/1.png", "day.2/1.png"]),
+        (["day.1", "c/1.png"], ["day.1/1.png", "1.png"]),
+        (["a/../c", "a/b/.."], ["c/1.png", "a/1.png", "a/b/2.JPG"]),
         (["walk.*", "c/1.png"], [*(f"there/walk/{i:06d}.jpg" for i in range(1, 6)), "1.png"]),
     ],
 )

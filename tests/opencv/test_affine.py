@@ -113,7 +113,9 @@ def test_images_of_all_kinds():
 
 
 @pytest.mark.parametrize(
-    "settings", [(1, 1), (2, -1), (5, 0, 0), (5, 0, 1.4, -1), ("5",), (5, None)], ids=str
+    "settings",
+    [(1, 1), (2, -1), (5, 0, 0), (5, 0, 0.9), (5, 0, 1.4, -1), ("5",), (5, None)],
+    ids=str,
 )
 def test_bad_settings_are_errors(settings):
     with pytest.raises(cv2.error, match="affine_feature"):

@@ -251,8 +251,9 @@ def test_colour_counts_as_its_grey(feature):
         lambda image: image.T,
         lambda image: np.broadcast_to(image, image.shape),  # read-only
         np.asfortranarray,
+        lambda image: image.view(np.matrix),
     ],
-    ids=["crop", "flip", "transpose", "read-only", "Fortran"],
+    ids=["crop", "flip", "transpose", "read-only", "Fortran", "matrix"],
 )
 def test_strides_do_not_matter(feature, view):
     image = view(IMAGE)
@@ -343,6 +344,27 @@ def test_descriptors_are_written_into_an_array_that_fits(feature, by_name):
     _, got = feature.compute(IMAGE, kept, output)
     assert got is output
     np.testing.assert_allclose(output, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("part", ["columns", "every other row"])
+def test_descriptors_are_written_into_part_of_an_array(feature, part):
+    _, wanted = feature.detectAndCompute(IMAGE, None)
+    count, width = wanted.shape
+    table = np.zeros((2 * count, 2 * width), wanted.dtype)
+    output = table[:count, :width] if part == "columns" else table[::2, :width]
+    assert feature.detectAndCompute(IMAGE, None, output)[1] is output
+    np.testing.assert_allclose(output, wanted, atol=1e-5)
+    assert (table.astype(bool).sum(), table[:, width:].any()) == (output.astype(bool).sum(), False)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda a: a[::-1], lambda a: np.repeat(a, 2, 1)[:, ::2], np.asfortranarray]
+)
+def test_an_array_that_opencv_cannot_write_to_is_refused(feature, spoil):
+    output = spoil(np.zeros_like(feature.detectAndCompute(IMAGE, None)[1]))
+    with pytest.raises(cv2.error, match="descriptors"):
+        feature.detectAndCompute(IMAGE, None, output)
+    assert not output.any()
 
 
 @pytest.mark.parametrize("output", [np.zeros((3, 5), np.uint8), np.zeros(4), None])

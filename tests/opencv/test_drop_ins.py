@@ -220,10 +220,19 @@ def test_akazes_descriptors_are_binary_or_float(kind, dtype):
             feature.setDescriptorType(wrong)
 
 
-def test_sifts_bytes_are_refused():
+def test_sifts_bytes_are_refused(tmp_path):
     assert cv2_superpoint.SIFT_create(descriptorType=cv2.CV_32F).descriptorType() == cv2.CV_32F
     with pytest.raises(cv2.error, match="descriptorType"):
         cv2_superpoint.SIFT_create(descriptorType=cv2.CV_8U)
+    sift = cv2_superpoint.SIFT_create()
+    with pytest.raises(cv2.error, match="descriptorType"):
+        sift.setDescriptorType(cv2.CV_8U)
+    path = tmp_path / "bytes.yml"
+    path.write_text("%YAML:1.0\n---\ndescriptorType: 0\n")
+    with pytest.raises(cv2.error, match="descriptorType"):
+        sift.read(str(path))
+    sift.setDescriptorType(cv2.CV_32F)
+    assert sift.descriptorType() == cv2.CV_32F
 
 
 def test_descriptors_in_sifts_place_are_numbers_as_sifts():
@@ -271,6 +280,16 @@ def test_copies_and_files_keep_everything(name, tmp_path):
                   pickle.loads(pickle.dumps(feature))):  # fmt: skip
         assert type(again) is type(feature)
         assert read_back(again) == read_back(feature)
+
+
+@pytest.mark.parametrize("upright", [True, False])
+def test_files_keep_what_was_set_beside_akazes_type(upright, tmp_path):
+    feature, read = cv2_superpoint.AKAZE_create(), cv2_superpoint.AKAZE_create()
+    feature.setUpright(upright)
+    path = str(tmp_path / "parameters.yml")
+    feature.write(path)
+    read.read(path)
+    assert read.getUpright() is upright
 
 
 def test_copies_are_set_apart():

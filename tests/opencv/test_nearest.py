@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -11,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cv2_superpoint.opencv import arrays, scores
 from cv2_superpoint.opencv import nearest as module
-from cv2_superpoint.opencv import scores
 from cv2_superpoint.opencv.nearest import Pairs, TooManyError, mutual, nearest, within
 from cv2_superpoint.runners import eager
 
@@ -150,6 +152,20 @@ def test_property_scores_are_within_their_margins(kind, other, shape, seed, bflo
         for column in range(found.shape[1]):
             floors = margin.floor(found[:, column])[:, None]
             assert np.all((found >= floors) | (near > near[:, [column]]))
+
+
+def test_another_thread_may_be_importing_pytorch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert not arrays.is_tensor(np.zeros(3))
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_the_default_device_does_not_matter(faster, monkeypatch):
+    query, train = descriptors("unit", 600, 64, 0), descriptors("unit", 700, 64, 1)
+    monkeypatch.setattr(module, "is_bfloat16_faster", lambda *_: faster)
+    with torch.device("meta"):  # which nothing can be computed on
+        found = nearest(query, train)
+    assert ours(found) == opencvs(cv2.BFMatcher().match(query, train))
 
 
 @pytest.mark.parametrize("count", range(16, 400, 16))

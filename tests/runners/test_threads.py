@@ -119,6 +119,28 @@ def test_the_number_is_restored_whatever_threads_end_first(torch_threads):
     assert left == {2}
 
 
+def test_a_thread_born_during_a_call_does_not_spread_its_number(torch_threads):
+    torch_threads(2)
+    born, ended = threading.Event(), threading.Event()
+
+    def work() -> int:
+        assert torch.get_num_threads() == 1  # it takes over the number of the main thread's call
+        born.set()
+        ended.wait(5)
+        with threads(1):
+            pass
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        with threads(1):
+            later = pool.submit(work)
+            assert born.wait(5)
+        ended.set()
+        assert later.result() == 2
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 2
+
+
 def test_a_loaded_machine_takes_no_longer_than_one_thread_does(photographs):
     image = photographs["camera"]
     spin = [sys.executable, "-c", "while True: pass"]
