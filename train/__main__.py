@@ -25,13 +25,21 @@ def main() -> None:
     try:
         run(parse())
     except KeyboardInterrupt:
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(_status(_INTERRUPTED)) from None
     except TimeUp:
         if rank_zero_only.rank == 0:
             logging.info("time is up: the same command resumes from here")
-        raise SystemExit(_MORE_TO_DO) from None
+        raise SystemExit(_status(_MORE_TO_DO)) from None
     except (OSError, FloatingPointError, UserError) as error:
         raise SystemExit(f"python -m train: {error}") from error
+
+
+def _status(status: int) -> int:
+    """Return the status of this process: only the first speaks for all.
+
+    At any other that is not 0, Lightning kills the first, which may be saving.
+    """
+    return status if rank_zero_only.rank == 0 else 0
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
 from lightning.fabric.utilities import rank_zero_only
 from torch import Tensor
 
@@ -65,6 +67,7 @@ class Run:
         return self.out / f"labels{number}{kind}.npz"
 
 
+_PATIENCE = timedelta(days=1)  # of processes that wait for one that labels, exports, or is stopped
 _LARGE = (840, 1155)  # largest short and long side of large photographs, pixels
 
 Step = Callable[[Run], None]
@@ -145,7 +148,7 @@ def _launch(settings: Settings) -> Fabric:
         accelerator="cuda" if on_gpu else "cpu",
         devices=devices,
         num_nodes=processes // devices,
-        strategy="auto" if processes == 1 else "ddp",
+        strategy="auto" if processes == 1 else DDPStrategy(timeout=_PATIENCE),
         precision=settings.precision,
     )
     fabric.launch()
@@ -169,7 +172,8 @@ def adapt(run: Run, number: int) -> None:
         previews.labels_preview(labels.with_suffix(".png"), store, labels)
         picture = run.out / f"adaptation{number}.png"
         previews.adaptation_preview(picture, run.fabric, network, store, settings)
-    if run.large and number == settings.rounds:  # others than joint training do without
+    share = settings.joint.large_share
+    if run.large and share and number == settings.rounds:  # others than joint do without
         large = run.labels(number, "-large")
         label_images(run.fabric, network, run.large, settings.adaptation, large, run.until)
 
@@ -198,8 +202,9 @@ def joint(run: Run) -> None:
     about = _about(run, init) | {"teacher": run.options.teacher}
     fit(run.fabric, network, stage, run.settings.seed, run.until, about)
     if run.fabric.is_global_zero:
+        trained = checkpoints.trained_network(checkpoints.read(checkpoint))
         picture = run.out / "matches.png"
-        previews.matches_preview(picture, run.fabric, network, run.store, run.settings)
+        previews.matches_preview(picture, run.fabric, trained, run.store, run.settings)
 
 
 def export_weights(run: Run) -> None:
@@ -283,6 +288,7 @@ def _labelling_network(run: Run, number: int) -> tuple[SuperPointNet, str | None
     if number > 1 or not init:
         before = f"retrain{number - 1}.ckpt" if number > 1 else "magicpoint.ckpt"
         state = checkpoints.restore(network, run.out / before)
+        network = checkpoints.trained_network(state)
         init = init or state["history"].get("init")
     return network, init
 

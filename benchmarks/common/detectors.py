@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .datasets import Image
-from .machine import has_cuda, version_of
+from .machine import has_cuda, processor, version_of
 
 KeyPoints = Sequence[cv2.KeyPoint]
 
@@ -107,6 +107,8 @@ def _corners(n: int, harris: bool) -> Detector:
     )
 
 
+_PLAIN = "benchmarks.speed.plain:PlainSuperPoint"
+
 METHODS: dict[str, Factory] = {
     "ORB": lambda n: cv2.ORB.create(n),
     "SIFT": lambda n: cv2.SIFT.create(n),
@@ -116,7 +118,7 @@ METHODS: dict[str, Factory] = {
     "FAST": lambda n: DetectionOnly(cv2.FastFeatureDetector.create()),
     "Harris": lambda n: _corners(n, harris=True),
     "Shi": lambda n: _corners(n, harris=False),
-    "PlainSuperPoint": lambda n: import_module("benchmarks.speed.plain").PlainSuperPoint(n),
+    "PlainSuperPoint": lambda n: _find_foreign(_PLAIN)(n),
 }
 """What needs nothing but its name."""
 
@@ -275,26 +277,26 @@ def runs_on_gpu(name: str) -> bool:
 def fingerprint(name: str) -> str:
     """Name everything that the results of a method depend on, besides the image.
 
-    That is its name, the versions of the libraries, and the contents of this module and of
-    ``features.py``, of the file of weights, of the package `cv2_superpoint`, or of the module of a
-    foreign callable (not of what that one imports).
+    That is its name, the versions of the libraries, the CPU, and the contents of this module and of
+    ``features.py``, of the file of weights, of the package `cv2_superpoint`, or of the module of
+    the callable (not of what that one imports).
     """
     ours = settings_of(name)
     file = name.partition("=")[2] if ours is None else ours.get("weights", "")
-    module, colon, _ = name.partition(":")
+    module, colon, _ = (_PLAIN if name == "PlainSuperPoint" else name).partition(":")
     files = [Path(__file__), Path(__file__).with_name("features.py")]
-    packages = ["numpy", "opencv-contrib-python", "opencv-python", "opencv-python-headless"]
+    packages = ["numpy", "torch"]
+    packages += ["opencv-contrib-python", "opencv-python", "opencv-python-headless"]
     if file:
         files.append(Path(file))
     if ours is not None:
         package = Path(import_module("cv2_superpoint").__file__ or "").parent
         files += sorted([*package.rglob("*.py"), *package.glob("weights/*.safetensors")])
-        packages.append("torch")
     elif colon:
         spec = find_spec(module)
         if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
             files.append(Path(spec.origin))
     parts: list[Any] = [name, cv2.__version__, {p: version_of(p) for p in packages}]
     parts += [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    parts.append(runs_on_gpu(name))
+    parts += [processor(), runs_on_gpu(name)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

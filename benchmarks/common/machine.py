@@ -11,7 +11,7 @@ import cv2
 
 def describe_machine() -> dict[str, str]:
     """Name the processor, how busy it is at this moment, and the GPU if PyTorch is in use."""
-    machine = {"CPU": f"{_processor()}, {count_cores()} cores, {platform.system()}"}
+    machine = {"CPU": f"{processor()}, {count_cores()} cores, {platform.system()}"}
     if hasattr(os, "getloadavg"):  # not on Windows
         machine["load"] = f"{os.getloadavg()[0]:.1f} processes wanted a core in the minute before"
     if "torch" in sys.modules and has_cuda():
@@ -54,7 +54,8 @@ def has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name the CPU."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]

@@ -10,6 +10,7 @@ import tarfile
 import cv2
 import numpy as np
 import pytest
+import torch
 from skimage import data
 
 from cv2_superpoint import SuperPoint
@@ -17,6 +18,7 @@ from cv2_superpoint.model.weights import FOLDER, load
 from train.data.images import ImageStore, pack
 from train.files import UserError
 from train.labels.adaptation import read_labels
+from train.learn import checkpoints
 from train.options import parse
 from train.pipeline import run
 
@@ -118,11 +120,32 @@ def test_large_photographs_are_labelled_and_learnt_from(photographs, tmp_path):
     with pytest.raises(UserError, match="--large"):
         _run("joint", *arguments, "--images", photographs)
     _run("all", *arguments, "--images", photographs, "--large", large)
-    levels = np.concatenate(read_labels(tmp_path / "labels1-large.npz"))[:, 2]
+    levels = np.concatenate(
+        read_labels(tmp_path / "labels1-large.npz", ImageStore(tmp_path / "large"))
+    )[:, 2]
     assert set(levels) == {0, 1, 2}  # 512, 362 and 256 pixels
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert "\n| labels1-large | 1 |" in card
     assert "and 1 of up to 840 pixels" in card
+
+
+def test_labels_are_by_the_running_mean(photographs, tmp_path):
+    _run("magicpoint", "--out", tmp_path, "--magicpoint.ema", 0.5)
+    state = torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)
+    mean = checkpoints.trained_network(state)
+    assert checkpoints.fingerprint(mean) != checkpoints.fingerprint(
+        checkpoints.trained_network(state | {"mean": None})
+    )
+    _run("adapt", "--out", tmp_path, "--images", photographs)
+    with np.load(tmp_path / "labels1.npz") as labels:
+        assert str(labels["source"]).startswith(checkpoints.fingerprint(mean))
+
+
+def test_images_that_stand_for_many_lie_far_apart(photographs, tmp_path):
+    pack([photographs], tmp_path / "out")
+    store = ImageStore(tmp_path / "out")
+    assert store.spread(len(store) + 5) == list(range(len(store)))
+    assert store.spread(2) == [0, len(store) // 2]
 
 
 def test_an_empty_folder_is_named(tmp_path):

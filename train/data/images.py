@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import logging
 import lzma
@@ -133,15 +134,26 @@ class ImageStore:
         if not (folder / "index.json").exists():
             raise UserError(f"no packed images in {folder}: give --{folder.name} DIR|TAR...")
         index = json.loads((folder / "index.json").read_text())
-        self._folder = folder
+        self.folder = folder
         self.names: list[str] = index["names"]
         self.sizes = np.array(index["sizes"], np.int64)
         self._offsets = np.concatenate([[0], np.cumsum(self.sizes.prod(1))])
         self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
 
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the names and sizes, which tells these images from others."""
+        what = json.dumps([self.names, self.sizes.tolist()])
+        return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    def spread(self, count: int) -> list[int]:
+        """Return the places of so many images, or of all: far apart, as neighbours are alike."""
+        count = min(count, len(self))
+        return [i * len(self) // count for i in range(count)]
+
     def __reduce__(self) -> tuple[type[ImageStore], tuple[Path]]:
         """Open the file again where processes get a pickle: not all of its pixels."""
-        return ImageStore, (self._folder,)
+        return ImageStore, (self.folder,)
 
     def __len__(self) -> int:
         return len(self.names)

@@ -44,7 +44,7 @@ Points = npt.NDArray[np.float32]
 USUAL_AREA = 256 * 352
 """Pixels of the photographs that ``AdaptationSettings.max_points`` is meant for."""
 
-CHUNK = 100
+CHUNK = 10
 """Images labelled between two writes."""
 
 RANGES = HomographyRange(
@@ -205,12 +205,12 @@ def label_images(
     Raises
     ------
     TimeUp
-        At `until`; the chunks that are done are kept.
+        In every process, at `until` in any; the chunks that are done are kept.
     UserError
         If the file exists, but its labels come from other weights, settings or images.
     """
     network.eval().to(fabric.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    source = f"{checkpoints.fingerprint(network)} {settings} {len(store)} {store.names[0]}"
+    source = f"{checkpoints.fingerprint(network)} {settings} {store.fingerprint}"
     if out.exists():
         _read(out, source)
         return
@@ -220,37 +220,45 @@ def label_images(
             return detector_logits(network, images)
 
     count = min(settings.images or len(store), len(store))
-    chunks = {out.with_suffix(f".{i:06d}.npz"): i for i in range(0, count, CHUNK)}
-    mine = list(chunks.items())[fabric.global_rank :: fabric.world_size]
-    total = sum(min(CHUNK, count - i) for _, i in mine)
+    starts = range(0, count, CHUNK)
+    chunks = [range(i, min(i + CHUNK, count)) for i in starts]
+    paths = [out.with_suffix(f".{chunk.start:06d}-{chunk.stop:06d}.npz") for chunk in chunks]
+    mine = slice(fabric.global_rank, None, fabric.world_size)
+    total = sum(map(len, chunks[mine]))
     with tqdm(
         total=total, desc=out.stem, unit="img", disable=fabric.global_rank > 0, mininterval=5
     ) as bar:
-        for path, start in mine:
-            wanted = range(start, min(start + CHUNK, count))
-            if not path.exists():
-                labels, began = [], time.monotonic()
-                for i in wanted:
-                    if is_over(until):
-                        raise TimeUp
-                    labels.append(label_levels(to_logits, store[i], settings, fabric.device))
-                    bar.update()
-                bar.set_postfix(points=sum(map(len, labels)) / len(labels))
-                _write(path, labels, source, time.monotonic() - began)
-            else:
+        for path, chunk in zip(paths[mine], chunks[mine], strict=True):
+            if path.exists():
                 _read(path, source)
-                bar.update(len(wanted))
+                bar.update(len(chunk))
+                continue
+            labels, began = [], time.monotonic()
+            for i in chunk:
+                if is_over(until):
+                    break
+                labels.append(label_levels(to_logits, store[i], settings, fabric.device))
+                bar.update()
+            if len(labels) < len(chunk):
+                break
+            bar.set_postfix(points=sum(map(len, labels)) / len(labels))
+            _write(path, labels, source, store, time.monotonic() - began)
+    fabric.barrier()  # also where time is up: all processes end together
+    if not all(path.exists() for path in paths):
+        raise TimeUp
     fabric.barrier()
     if fabric.is_global_zero:
-        parts = [_read(path, source) for path in chunks]
+        parts = [_read(path, source) for path in paths]
         seconds = sum(part[1] for part in parts) / fabric.world_size
-        _write(out, [points for part in parts for points in part[0]], source, seconds)
-        for path in chunks:
+        _write(out, [points for part in parts for points in part[0]], source, store, seconds)
+        for path in paths:
             path.unlink()
     fabric.barrier()
 
 
-def _write(path: Path, labels: list[Points], source: str, seconds: float) -> None:
+def _write(
+    path: Path, labels: list[Points], source: str, store: ImageStore, seconds: float
+) -> None:
     counts = np.array([len(points) for points in labels])
     points = np.concatenate([*labels, np.zeros((0, 3), np.float32)])
     tag, time_taken = np.array(source), np.array(seconds)
@@ -262,6 +270,7 @@ def _write(path: Path, labels: list[Points], source: str, seconds: float) -> Non
             levels=points[:, 2].astype(np.uint8),
             counts=counts,
             source=tag,
+            images=np.array(store.fingerprint),
             seconds=time_taken,
         ),
     )
@@ -292,21 +301,25 @@ def read_file(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(path) as data:
             content = {key: data[key] for key in ("points", "counts", "source", "seconds")}
-            # Files of earlier versions know one level only.
+            # Files of earlier versions know one level only, and not of which images they are.
             none = np.zeros(len(content["points"]), np.uint8)
-            return content | {"levels": data.get("levels", none)}
+            levels, images = data.get("levels", none), data.get("images", np.array(""))
+            return content | {"levels": levels, "images": images}
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} is no file of labels, or only a part of one: remove it and run adapt again"
         ) from error
 
 
-def read_labels(path: Path) -> list[Points]:
+def read_labels(path: Path, store: ImageStore) -> list[Points]:
     """Return one ``(N, 3)`` array per image from a file of labels: x, y in pixels, and the level.
 
     Raises
     ------
     UserError
-        If there is no such file, or it is damaged.
+        If there is no such file, it is damaged, or its labels are of other images than the store's.
     """
-    return _split(read_file(path))
+    content = read_file(path)
+    if str(content["images"]) not in ("", store.fingerprint):
+        raise UserError(f"{path} holds labels of other images than {store.folder}")
+    return _split(content)

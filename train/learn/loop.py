@@ -100,7 +100,8 @@ def fit(
     until
         When to stop, as of ``time.time``; looked at in reports.
     about
-        What the checkpoint's history tells of the run besides; ``init`` is what it was begun with.
+        What the checkpoint's history tells of the run besides; ``init`` is what it was begun with,
+        ``teacher`` what it learned from: they stay as they were first given.
 
     Raises
     ------
@@ -165,7 +166,11 @@ class _Learner:
         self._state = checkpoints.restore(network, stage.checkpoint) if found else {}
         self.done: int = self._state.get("step", 0)
         history = self._state.get("history", {})
-        self._about = about | ({"init": history["init"]} if "init" in history else {})
+        self._about = about | {
+            key: value for key, value in history.items()
+            if key == "init" or (key == "teacher" and value)
+        }  # fmt: skip
+        self._losses: dict[str, float] = history.get("losses", {})
         self._seconds: float = history.get("seconds", 0.0)
         self._began = time.monotonic()
 
@@ -213,7 +218,7 @@ class _Learner:
             **self._about,
             "hardware": f"{self._fabric.world_size} x {hardware(self._fabric.device)}",
             "seconds": self._seconds + time.monotonic() - self._began,
-            "losses": means,
+            "losses": means or self._losses,
         }
         checkpoints.write(
             self._stage.checkpoint,

@@ -30,7 +30,7 @@ def label_weights(
     """Return how much each label counts in both views, from `unmatched_weight` to 1.
 
     Of a label that only one view shows, nothing is known: it counts as much as the mean of the
-    others, so that being seen twice makes no difference to the heat.
+    others, or 1 if there are none, so that being seen twice makes no difference to the heat.
 
     Parameters
     ----------
@@ -60,7 +60,9 @@ def label_weights(
     apart = distance_of_peaks(logits, (points[0], points[1]), between)
     worth = matched * (1 - apart / PEAK_RADIUS).clamp_min(0)
     worth = unmatched_weight + (1 - unmatched_weight) * worth
-    mean = (worth * shown).sum() / shown.sum().clamp_min(1)
+    count = shown.sum()
+    mean = (worth * shown).sum() / count
+    mean = mean.where(count > 0, torch.ones_like(mean))
     return worth.where(shown, mean)
 
 

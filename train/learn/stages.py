@@ -138,7 +138,7 @@ def joint(
 
 @torch.no_grad()
 def sample_views(store: ImageStore, settings: Settings, count: int = 64) -> Tensor:
-    """Return views of the first photographs such as joint training sees.
+    """Return views of some photographs such as joint training sees.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def sample_views(store: ImageStore, settings: Settings, count: int = 64) -> Tens
     """
     size = (settings.joint_fit.height, settings.joint_fit.width)
     nothing = np.zeros((0, 3), np.float32)
-    batch = collate([(store[i], nothing) for i in range(min(count, len(store)))])
+    batch = collate([(store[i], nothing) for i in store.spread(count)])
     to_source = sample_homographies(settings.joint.second, size, batch.sizes)
     return look(batch, to_source, size, photometric_augmentation()).images
 
@@ -157,7 +157,7 @@ def _size(settings: FitSettings) -> tuple[int, int]:
 
 
 def _photographs(store: ImageStore, labels: Path, settings: Settings) -> Batches:
-    points = read_labels(labels)
+    points = read_labels(labels, store)
 
     def batches(seed: list[int], share: int) -> Iterator[Parts]:
         return zip(load(Photographs(store, points, seed), share, settings.workers))

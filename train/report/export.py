@@ -16,6 +16,8 @@ from cv2_superpoint.runners.int8 import measure_ranges
 from ..data.images import ImageStore
 from ..files import UserError, write_whole
 from ..learn import checkpoints
+from ..learn.alignment import align_descriptors
+from ..learn.stages import sample_views
 from ..settings import Settings
 from . import model_card
 from .binary import learn_code
@@ -79,7 +81,11 @@ def export(
     if average:
         if not init:
             raise UserError("--average: these weights were trained from nothing")
-        folded = _mean(folded, _folded(checkpoints.load_network(init, settings.model)))
+        start = _folded(checkpoints.load_network(init, settings.model))
+        if history.get("teacher"):  # to whose descriptors those of the start were turned
+            views = sample_views(ImageStore(out / "images"), settings)
+            align_descriptors(start, folded(views)[1].detach(), views)
+        folded = _mean(folded, start)
     extras: dict[str, Any] = {}
     images = _photographs(out / "images")
     if folded.architecture.norm == "none":
@@ -147,7 +153,7 @@ def _photographs(folder: Path) -> list[Tensor]:
     """Return photographs of the run as the network takes them, cut to whole cells."""
     store = ImageStore(folder)
     found = []
-    for i in range(min(_PHOTOGRAPHS, len(store))):
+    for i in store.spread(_PHOTOGRAPHS):
         height, width = (side // CELL * CELL for side in store[i].shape)
         found.append(torch.from_numpy(store[i][:height, :width])[None, None].float() / 255)
     return found

@@ -49,7 +49,7 @@ def shapes_preview(out: Path, seed: int, size: tuple[int, int], columns: int = 4
 
 def labels_preview(out: Path, store: ImageStore, labels: Path) -> None:
     """Write the pseudo-labels of the first photographs to a picture."""
-    points = [labelled[:, :2] for labelled in read_labels(labels)[:12]]
+    points = [labelled[:, :2] for labelled in read_labels(labels, store)[:12]]
     write_image(out, labels_sheet([store[i] for i in range(len(points))], points))
 
 

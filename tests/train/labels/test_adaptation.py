@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import cv2
@@ -96,14 +97,14 @@ def test_labelling_goes_on_where_it_stopped(store, network, fabric, tmp_path, mo
     monkeypatch.setattr(adaptation, "pseudo_labels", fail_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
-    assert [p.name for p in tmp_path.iterdir()] == ["labels.000000.npz"]
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.000000-000002.npz"]
 
     counted = []
     monkeypatch.setattr(adaptation, "pseudo_labels", lambda *a: (counted.append(1), label(*a))[1])
     label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
     assert len(counted) == 3  # the first two were there
     assert [p.name for p in tmp_path.iterdir()] == ["labels.npz"]
-    points = read_labels(tmp_path / "labels.npz")
+    points = read_labels(tmp_path / "labels.npz", store)
     assert len(points) == 5
     for i, found in enumerate(points):
         height, width = store[i].shape
@@ -140,15 +141,29 @@ def test_a_large_photograph_is_labelled_at_every_level_in_its_own_pixels(monkeyp
     assert seen[-1][1] == 20
 
 
-def test_levels_are_kept_and_files_of_earlier_versions_have_one(tmp_path):
+def test_labels_of_other_images_are_refused(store, network, fabric, tmp_path):
+    out, folder = tmp_path / "labels.npz", tmp_path / "images"
+    label_images(fabric, network, store, SETTINGS, out)
+    shutil.copytree(store.folder, folder)
+    assert len(read_labels(out, ImageStore(folder))) == len(store)
+    index = folder / "index.json"
+    index.write_text(index.read_text().replace(store.names[-1], "other.png"))
+    other = ImageStore(folder)
+    with pytest.raises(UserError, match="other images"):
+        read_labels(out, other)
+    with pytest.raises(UserError, match="images"):
+        label_images(fabric, network, other, SETTINGS, out)
+
+
+def test_levels_are_kept_and_files_of_earlier_versions_have_one(store, tmp_path):
     points = np.float32([[1, 2, 0], [3, 4, 3], [5, 6, 1]])
     path = tmp_path / "labels.npz"
-    adaptation._write(path, [points[:2], points[2:]], "source", 1.0)
-    assert [found.tolist() for found in read_labels(path)] == [
+    adaptation._write(path, [points[:2], points[2:]], "source", store, 1.0)
+    assert [found.tolist() for found in read_labels(path, store)] == [
         points[:2].tolist(),
         points[2:].tolist(),
     ]
     with np.load(path) as data:
-        earlier = {key: data[key] for key in data if key != "levels"}
+        earlier = {key: data[key] for key in data if key not in ("levels", "images")}
     np.savez_compressed(path, **earlier)
-    assert np.concatenate(read_labels(path)).tolist() == [[1, 2, 0], [3, 4, 0], [5, 6, 0]]
+    assert np.concatenate(read_labels(path, store)).tolist() == [[1, 2, 0], [3, 4, 0], [5, 6, 0]]

@@ -51,7 +51,7 @@ def settings():
     "name", ["magicpoint", "retrain", "info_nce", "hinge", "large", "teacher", "unmatched"]
 )
 def test_no_step_waits_for_the_device(name, settings, monkeypatch, tmp_path):
-    monkeypatch.setattr(stages, "read_labels", lambda path: [])
+    monkeypatch.setattr(stages, "read_labels", lambda path, store: [])
     network = SuperPointNet(Architecture((2, 3, 4, 5), 6, 7, norm="before", detail_stages=2))
     if name == "magicpoint":
         stage = stages.magicpoint(settings, tmp_path)

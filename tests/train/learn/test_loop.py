@@ -141,3 +141,12 @@ def test_the_running_mean_is_the_exponential_one_and_resumes(fit):
         torch.testing.assert_close(state["mean"][key], mean)
     assert torch.equal(checkpoints.trained_network(state).state_dict()[key], state["mean"][key])
     assert "mean" not in fit(4)
+
+
+def test_what_a_run_came_from_is_remembered(fit):
+    about = {"init": "first", "teacher": "better"}
+    with pytest.raises(TimeUp):
+        fit(1000, until=time.time(), about=about)
+    state = fit(loop.REPORT_ITERATIONS + 1, about={"init": "other", "teacher": None})
+    assert {key: state["history"][key] for key in about} == about
+    assert state["history"]["losses"]

@@ -28,7 +28,7 @@ class _Store:
 def batches(monkeypatch, tmp_path):
     """The first three batches of a process with this share of the batch."""
     points = [np.float32([[1, 2, 0]])] * 3
-    monkeypatch.setattr(stages, "read_labels", lambda path: points)
+    monkeypatch.setattr(stages, "read_labels", lambda path, store: points)
     parser = ArgumentParser()
     parser.add_class_arguments(Settings)
     settings = Settings(**vars(parser.instantiate(parser.parse_path(FOLDER / "smoke.yaml"))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, replace
 
 import cv2
@@ -96,6 +97,27 @@ def test_an_average_lies_halfway_between_the_weights_and_what_they_came_from(tmp
             assert torch.allclose(value - initial[key], plain[key] - value, atol=2e-3)
     assert not torch.equal(mean["encoder.0.0.conv.weight"], plain["encoder.0.0.conv.weight"])
     assert "and averaged with it" in (tmp_path / "MODEL_CARD.md").read_text()
+
+
+def test_an_average_is_of_descriptors_that_are_turned_alike(tmp_path, settings):
+    """What learns from a teacher is turned to it first: here, it is turned and nothing else."""
+    cv2.imwrite(str(tmp_path / "camera.png"), data.camera())
+    pack([tmp_path], tmp_path / "images")
+    first = SuperPointNet(Architecture((2, 3, 4, 5), head_width=6, descriptor_dim=7, norm="none"))
+    turned = copy.deepcopy(first)
+    rotation = torch.linalg.qr(torch.randn(7, 7))[0]
+    last = turned.descriptor[1].conv
+    last.weight.data = torch.einsum("ij,jkyx->ikyx", rotation, last.weight)
+    last.bias.data = rotation @ last.bias
+    checkpoints.write(tmp_path / "first.ckpt", first, 3, {}, HISTORY)
+    checkpoints.write(tmp_path / "joint.ckpt", turned, 3, {}, HISTORY | {"teacher": "some"})
+    weights = export(tmp_path, settings, str(tmp_path / "first.ckpt"), None, None, average=True)
+    image = torch.rand(1, 1, 16, 24)
+    products = [
+        torch.einsum("bchw,bcij->bhwij", rows, rows)
+        for rows in (load(weights).network(image)[1], first.eval()(image)[1])
+    ]
+    assert torch.allclose(*products, atol=2e-2 * products[1].abs().max().item())
 
 
 def test_what_is_of_another_shape_is_not_averaged(tmp_path, settings):
