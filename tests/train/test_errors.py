@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.utilities import rank_zero_only
 from skimage import data
 from torch.utils.tensorboard import SummaryWriter
 
@@ -25,6 +26,7 @@ from cv2_superpoint.model.network import ARCHITECTURES, SuperPointNet
 from cv2_superpoint.model.weights import FOLDER
 from train.__main__ import main
 from train.data.images import ImageStore, pack
+from train.deadline import TimeUp
 from train.learn import checkpoints
 from train.report import evaluation
 
@@ -355,6 +357,21 @@ def test_time_that_is_up_has_a_status_of_its_own(train, tmp_path, caplog):
     assert stopped.value.code == 75
     assert "time is up" in caplog.text
     assert 0 < torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] < 1000
+
+
+@pytest.mark.parametrize(("error", "status"), [(TimeUp, 75), (KeyboardInterrupt, 130)])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_only_the_first_process_has_that_status(train, monkeypatch, tmp_path, error, status, rank):
+    """At any other that is not 0, Lightning kills the first, which may be saving."""
+
+    def end(options):
+        raise error
+
+    monkeypatch.setattr("train.__main__.run", end)
+    monkeypatch.setattr(rank_zero_only, "rank", rank)
+    with pytest.raises(SystemExit) as stopped:
+        train("magicpoint", "--out", tmp_path)
+    assert stopped.value.code == (0 if rank else status)
 
 
 def test_labelling_stops_when_time_is_up(train, magicpoint, photographs, tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from skimage import data
 
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 from train.data.images import ImageStore, pack
+from train.deadline import TimeUp
 from train.files import UserError
 from train.labels import adaptation
 from train.labels.adaptation import (
@@ -113,6 +116,21 @@ def test_labelling_goes_on_where_it_stopped(store, network, fabric, tmp_path, mo
 
     label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
     assert len(counted) == 3  # nothing is done twice
+
+
+def test_a_process_stops_with_another_whose_time_is_up(store, network, tmp_path, monkeypatch):
+    monkeypatch.setattr(adaptation, "CHUNK", 2)
+    device, nothing = torch.device("cpu"), contextlib.nullcontext
+    first_of_two = SimpleNamespace(
+        global_rank=0, world_size=2, is_global_zero=True, device=device,
+        autocast=nothing, barrier=lambda: None,
+    )  # fmt: skip
+    with pytest.raises(TimeUp):
+        label_images(first_of_two, network, store, SETTINGS, tmp_path / "labels.npz")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "labels.000000-000002.npz",
+        "labels.000004-000005.npz",
+    ]
 
 
 def test_labels_of_other_weights_are_refused(store, network, fabric, tmp_path):
