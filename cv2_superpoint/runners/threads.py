@@ -129,7 +129,7 @@ class Team:
 def _number_of_new_threads() -> int:
     """Return PyTorch's number for threads that have yet to use it.
 
-    It is not this thread's if this one first used PyTorch while another was inside.
+    That of a thread may be 1 only because it first used PyTorch while another was inside.
     """
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(torch.get_num_threads).result()
@@ -147,8 +147,10 @@ def threads(wanted: int | None) -> Iterator[Team]:
     global _inside, _before
     count = choose_threads(wanted)
     with _lock:
-        if not _inside and torch.get_num_threads() != _before:
-            _before = _number_of_new_threads()
+        if not _inside:
+            own = torch.get_num_threads()
+            known = own > 1 or own == _before
+            _before = own if known else _number_of_new_threads()
         _inside += 1
         torch.set_num_threads(1)
     try:

@@ -141,6 +141,22 @@ def test_a_thread_born_during_a_call_does_not_spread_its_number(torch_threads):
         assert pool.submit(torch.get_num_threads).result() == 2
 
 
+def test_a_number_that_a_thread_sets_stays_its_own(torch_threads):
+    torch_threads(2)
+
+    def work() -> int:
+        torch.set_num_threads(1)
+        with threads(3):
+            pass
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(work).result() == 1
+    with threads(3):
+        pass
+    assert torch.get_num_threads() == 2
+
+
 def test_a_loaded_machine_takes_no_longer_than_one_thread_does(photographs):
     image = photographs["camera"]
     spin = [sys.executable, "-c", "while True: pass"]
