@@ -66,7 +66,8 @@ def test_the_sdist_builds_the_same_wheel(names, tmp_path, monkeypatch):
     sdist = tmp_path / hatchling.build.build_sdist(str(tmp_path))
     assert sdist.stat().st_size < 6_000_000
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from 3.10.12 on
+        archive.extractall(tmp_path)
     unpacked = tmp_path / sdist.name.removesuffix(".tar.gz")
     needed = ("tests/conftest.py", "train/__main__.py", "benchmarks/__main__.py", "noxfile.py")
     for file in (*needed, "mkdocs.yml"):
