@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from . import forks as forks
+from . import forks as forks  # before PyTorch is loaded
 
 if TYPE_CHECKING:
     from .features import Features

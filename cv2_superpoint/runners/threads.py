@@ -6,7 +6,8 @@ one. And a child of ``os.fork`` has none of its parent's threads, but waits for 
 (:mod:`cv2_superpoint.forks`).
 
 PyTorch's number is each thread's own, but setting it also sets that of threads that have yet to
-use PyTorch. One that does so for the first time while another detects is left with one thread.
+use PyTorch. One that does so for the first time while another detects has one thread until it
+detects itself.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def threads(wanted: int | None) -> Iterator[Team]:
     with _lock:
         if not _inside:
             own = torch.get_num_threads()
-            known = own > 1 or own == _before
+            known = own > 1 or own == _before  # to ask takes 0.1 ms
             _before = own if known else _number_of_new_threads()
         _inside += 1
         torch.set_num_threads(1)

@@ -1,7 +1,6 @@
 """Pickles, copies, threads and processes: what one object does, all that come from it do."""
 
 import copy
-import os
 import pickle
 import random
 import subprocess
@@ -15,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 
-import cv2_superpoint
 from cv2_superpoint import Features, SuperPoint, SuperPoint_create
 from cv2_superpoint.model import weights as checkpoint
 from cv2_superpoint.model.network import Architecture, SuperPointNet
@@ -136,89 +134,6 @@ def test_attributes_of_subclasses_are_copied(duplicate):
     assert type(other) is Tagged
     assert (other.tag, other.notes) == ("mine", ["mine"])
     assert other.getMaxFeatures() == 7
-
-
-def run_forking(code: str) -> None:
-    """Run a program in a process of its own; it is to exit with its child's status."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    environment.pop("OMP_NUM_THREADS", None)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=120, check=False)
-    assert done.returncode == 0
-
-
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-
-
-@forks
-@pytest.mark.parametrize("threads", [None, 2])
-def test_a_detector_works_in_a_forked_child(threads):
-    # Threads of the parent have already computed something.
-    run_forking(f"""
-import os, signal, sys
-import numpy as np, torch
-from cv2_superpoint import SuperPoint_create
-torch.set_num_threads(2)
-image = np.random.default_rng(0).integers(0, 255, (480, 640), dtype=np.uint8)
-feature = SuperPoint_create(50, device="cpu", precision="float32", threads={threads})
-torch.rand(600, 600) @ torch.rand(600, 600)
-expected = feature.extract(image).xy
-child = os.fork()
-if not child:
-    signal.alarm(30)  # a child that hangs is killed
-    same = np.array_equal(feature.extract(image).xy, expected)
-    os._exit(0 if same and len(expected) else 1)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-""")
-
-
-@forks
-def test_a_forked_child_makes_the_first_detector():
-    run_forking("""
-import os, signal, sys
-import numpy as np, torch
-import cv2_superpoint
-torch.set_num_threads(2)
-torch.rand(600, 600) @ torch.rand(600, 600)
-child = os.fork()
-if not child:
-    signal.alarm(30)
-    image = np.random.default_rng(0).integers(0, 255, (480, 640), dtype=np.uint8)
-    found = cv2_superpoint.SuperPoint_create(50, device="cpu", precision="float32").detect(image)
-    os._exit(0 if len(found) else 1)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-""")
-
-
-@forks
-def test_a_child_forked_during_a_call_is_on_one_thread():
-    run_forking("""
-import os, signal, sys, threading
-import numpy as np, torch
-from cv2_superpoint import SuperPoint_create
-from cv2_superpoint.runners.threads import threads
-torch.set_num_threads(2)
-torch.rand(600, 600) @ torch.rand(600, 600)
-image = np.random.default_rng(0).integers(0, 255, (480, 640), dtype=np.uint8)
-feature = SuperPoint_create(50, device="cpu", precision="float32")
-inside, leave = threading.Event(), threading.Event()
-def work():
-    with threads(1):
-        inside.set()
-        leave.wait()
-other = threading.Thread(target=work)
-other.start()
-inside.wait()
-child = os.fork()
-if not child:
-    signal.alarm(30)
-    found = feature.detect(image)
-    torch.rand(600, 600) @ torch.rand(600, 600)
-    os._exit(0 if len(found) and torch.get_num_threads() == 1 else 1)
-status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-leave.set()
-other.join()
-sys.exit(status)
-""")
 
 
 def test_another_process_finds_the_same(images, tmp_path):
@@ -403,7 +318,7 @@ def test_results_do_not_depend_on_the_default_device(precision, images):
         corners = cv2.ORB_create(50).detect(images[0])
         return feature.extract(images[0]), feature.compute(images[0], corners)[1]
 
-    weights = Path(cv2_superpoint.__file__).parent / "weights" / "superpoint-lite.safetensors"
+    weights = checkpoint.FOLDER / "superpoint-lite.safetensors"  # not shared with others
     wanted, described = detect()
     with torch.device("meta"):  # which nothing can be computed on
         found, again = detect()
