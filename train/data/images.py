@@ -10,6 +10,7 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -140,7 +141,7 @@ class ImageStore:
         self._offsets = np.concatenate([[0], np.cumsum(self.sizes.prod(1))])
         self._pixels = np.memmap(folder / "pixels.bin", np.uint8, "r")
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """A short hash of the names and sizes, which tells these images from others."""
         what = json.dumps([self.names, self.sizes.tolist()])

@@ -220,8 +220,7 @@ def label_images(
             return detector_logits(network, images)
 
     count = min(settings.images or len(store), len(store))
-    starts = range(0, count, CHUNK)
-    chunks = [range(i, min(i + CHUNK, count)) for i in starts]
+    chunks = [range(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]
     paths = [out.with_suffix(f".{chunk.start:06d}-{chunk.stop:06d}.npz") for chunk in chunks]
     mine = slice(fabric.global_rank, None, fabric.world_size)
     total = sum(map(len, chunks[mine]))

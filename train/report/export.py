@@ -82,6 +82,8 @@ def export(
         if not init:
             raise UserError("--average: these weights were trained from nothing")
         start = _folded(checkpoints.load_network(init, settings.model))
+        if start.architecture != folded.architecture:
+            raise UserError("--average: --init is of another architecture than what was trained")
         if history.get("teacher"):  # to whose descriptors those of the start were turned
             views = sample_views(ImageStore(out / "images"), settings)
             align_descriptors(start, folded(views)[1].detach(), views)
@@ -165,8 +167,6 @@ def _folded(network: SuperPointNet) -> SuperPointNet:
 
 
 def _mean(first: SuperPointNet, second: SuperPointNet) -> SuperPointNet:
-    if first.architecture != second.architecture:
-        raise UserError("--average: --init is of another architecture than what was trained")
     mean = SuperPointNet(first.architecture).eval()
     pairs = zip(first.state_dict().items(), second.state_dict().values(), strict=True)
     mean.load_state_dict({key: (a + b) / 2 for (key, a), b in pairs})

@@ -120,9 +120,10 @@ def test_an_average_is_of_descriptors_that_are_turned_alike(tmp_path, settings):
     assert torch.allclose(*products, atol=2e-2 * products[1].abs().max().item())
 
 
-def test_what_is_of_another_shape_is_not_averaged(tmp_path, settings):
+@pytest.mark.parametrize("teacher", [None, "some"])
+def test_what_is_of_another_shape_is_not_averaged(tmp_path, settings, teacher):
     network = SuperPointNet(Architecture((2, 3, 4, 5), norm="before"))
-    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY)
+    checkpoints.write(tmp_path / "joint.ckpt", network, 3, {}, HISTORY | {"teacher": teacher})
     other = SuperPointNet(Architecture((3, 3, 4, 5), norm="before"))
     checkpoints.write(tmp_path / "other.ckpt", other, 3, {}, HISTORY)
     with pytest.raises(UserError, match="another architecture"):
