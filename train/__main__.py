@@ -9,6 +9,7 @@ from lightning.fabric.utilities import rank_zero_only
 
 from .deadline import TimeUp
 from .files import UserError
+from .interrupts import SIGNALS
 from .options import parse
 from .pipeline import run
 
@@ -20,7 +21,7 @@ def main() -> None:
     """Run one stage, or all of them; what the user can mend is said in one line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     # Also in the background, where shells have Ctrl-C ignored, and for those who say it by SIGTERM.
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in SIGNALS:
         signal.signal(name, signal.default_int_handler)
     try:
         run(parse())

@@ -32,6 +32,7 @@ from ..data.images import ImageStore
 from ..data.scales import level_counts
 from ..deadline import TimeUp, is_over
 from ..files import UserError, write_whole
+from ..interrupts import held_back
 from ..learn import checkpoints
 from ..settings import AdaptationSettings
 from .edges import LEAST_ROUNDNESS, roundness
@@ -204,6 +205,8 @@ def label_images(
 
     Raises
     ------
+    KeyboardInterrupt
+        At Ctrl-C or SIGTERM, before the next image; the chunks that are done are kept.
     TimeUp
         In every process, at `until` in any; the chunks that are done are kept.
     UserError
@@ -224,9 +227,10 @@ def label_images(
     paths = [out.with_suffix(f".{chunk.start:06d}-{chunk.stop:06d}.npz") for chunk in chunks]
     mine = slice(fabric.global_rank, None, fabric.world_size)
     total = sum(map(len, chunks[mine]))
-    with tqdm(
+    bar = tqdm(
         total=total, desc=out.stem, unit="img", disable=fabric.global_rank > 0, mininterval=5
-    ) as bar:
+    )
+    with bar, held_back() as request:
         for path, chunk in zip(paths[mine], chunks[mine], strict=True):
             if path.exists():
                 _read(path, source)
@@ -234,6 +238,8 @@ def label_images(
                 continue
             labels, began = [], time.monotonic()
             for i in chunk:
+                if request.made:
+                    raise KeyboardInterrupt
                 if is_over(until):
                     break
                 labels.append(label_levels(to_logits, store[i], settings, fabric.device))

@@ -20,6 +20,7 @@ from cv2_superpoint.model.network import SuperPointNet
 
 from ..data.datasets import Batch
 from ..deadline import TimeUp, is_over
+from ..interrupts import Request, held_back
 from ..settings import FitSettings
 from . import checkpoints
 from .progress import Progress
@@ -105,6 +106,9 @@ def fit(
 
     Raises
     ------
+    KeyboardInterrupt
+        At Ctrl-C or SIGTERM: after this iteration (with several processes: the next report) and
+        saving; at the second at once.
     TimeUp
         At `until`, after saving.
     UserError
@@ -128,31 +132,41 @@ def fit(
     curves = stage.checkpoint.parent / "curves" / stage.name if fabric.is_global_zero else None
     progress = Progress(stage.name, start, total, share * fabric.world_size, curves)
     saved = time.monotonic()
-    try:
-        while learner.done < total:
-            with progress.waiting():
-                batch = next(batches)
-            progress.add(learner.learn(batch))
-            if learner.done % REPORT_ITERATIONS and learner.done < total:
-                continue
-            if not progress.is_finite():
-                raise FloatingPointError(
-                    f"the loss of {stage.name}, or its gradient, at iteration {learner.done} is "
-                    "not finite"
-                )
-            progress.report(learner.done)
-            if learner.done < total and fabric.broadcast(is_over(until)):
-                raise TimeUp
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                learner.save(progress.means)
-                saved = time.monotonic()
-    finally:  # Ctrl-C saves as well
+    with held_back() as request:
         try:
-            if progress.is_finite():
-                learner.save(progress.means)
-        finally:
-            progress.close()
-    fabric.barrier()
+            while learner.done < total:
+                with progress.waiting():
+                    batch = next(batches)
+                progress.add(learner.learn(batch))
+                if request.made and fabric.world_size == 1:  # several stop together, below
+                    raise KeyboardInterrupt
+                if learner.done % REPORT_ITERATIONS and learner.done < total:
+                    continue
+                if not progress.is_finite():
+                    raise FloatingPointError(
+                        f"the loss of {stage.name}, or its gradient, at iteration {learner.done} "
+                        "is not finite"
+                    )
+                progress.report(learner.done)
+                if learner.done < total:
+                    _stop_if_asked(fabric, request, until)
+                if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    learner.save(progress.means)
+                    saved = time.monotonic()
+        finally:  # also when stopped
+            try:
+                if progress.is_finite():
+                    learner.save(progress.means)
+            finally:
+                progress.close()
+        fabric.barrier()
+
+
+def _stop_if_asked(fabric: Fabric, request: Request, until: float) -> None:
+    """Raise in all processes what the first has a reason for."""
+    reason = KeyboardInterrupt if request.made else TimeUp if is_over(until) else None
+    if reason := fabric.broadcast(reason):
+        raise reason
 
 
 class _Learner:

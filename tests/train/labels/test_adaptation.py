@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -116,6 +117,24 @@ def test_labelling_goes_on_where_it_stopped(store, network, fabric, tmp_path, mo
 
     label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
     assert len(counted) == 3  # nothing is done twice
+
+
+def test_ctrl_c_waits_for_the_image(store, network, fabric, tmp_path, monkeypatch):
+    monkeypatch.setattr(adaptation, "CHUNK", 2)
+    label, done = adaptation.pseudo_labels, []
+
+    def interrupt_the_third(*arguments):
+        if len(done) == 2:
+            signal.raise_signal(signal.SIGINT)
+        points = label(*arguments)
+        done.append(1)
+        return points
+
+    monkeypatch.setattr(adaptation, "pseudo_labels", interrupt_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        label_images(fabric, network, store, SETTINGS, tmp_path / "labels.npz")
+    assert len(done) == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.000000-000002.npz"]
 
 
 def test_a_process_stops_with_another_whose_time_is_up(store, network, tmp_path, monkeypatch):

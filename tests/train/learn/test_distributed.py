@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -108,6 +111,36 @@ def test_only_the_first_process_writes(run):
     assert not list((run / "out").glob("*.partial"))
     labels = sorted(path.name for path in (run / "out").glob("*.npz"))
     assert labels == ["labels1.npz", "labels2.npz"]
+
+
+def test_ctrl_c_stops_both_after_the_same_iteration(tmp_path):
+    command = [sys.executable, "-m", "train", "magicpoint", "--preset", "smoke", "--devices", "2"]
+    command += ["--out", str(tmp_path), "--magicpoint.iterations", "1000000"]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    errors, limit = tmp_path / "stderr", time.monotonic() + 60
+    with open(errors, "w") as stream:
+        process = subprocess.Popen(
+            command,
+            cwd=Path(__file__).parents[3],
+            env=environment,
+            stderr=stream,
+            start_new_session=True,  # as in a terminal, whose Ctrl-C goes to all
+        )
+    try:
+        while not re.search(r"[1-9]\d*/1000000 ", errors.read_text()):  # of the progress bar
+            assert process.poll() is None, errors.read_text()
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    said = errors.read_text()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert said.count("once more") == 1
+    assert torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] % 20 == 0
 
 
 def _free_port():

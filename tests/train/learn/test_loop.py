@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import signal
 import time
 
 import pytest
@@ -110,6 +111,21 @@ def test_nor_when_interrupted_before_it_was_noticed(fit):
     state = fit(2)
     assert state["step"] == 2
     assert all(value.isfinite().all() for value in state["network"].values())
+
+
+@pytest.mark.parametrize(("signals", "step"), [(1, 3), (2, 2)])
+def test_ctrl_c_waits_for_the_iteration_and_twice_does_not(fit, signals, step):
+    """Raised within one, it can be lost: PyTorch drops errors of some functions it calls."""
+
+    def interrupt(network, done):
+        if done == 2:
+            for _ in range(signals):
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(100, spoil=interrupt)
+    assert fit(1)["step"] == step
+    assert fit(step + 2)["step"] == step + 2
 
 
 def test_frozen_parameters_keep_their_values(fit):
