@@ -56,10 +56,10 @@ def auto_precision(device: torch.device, has_ranges: bool) -> tuple[str, str]:
         return "float32", f"nothing else is tested on {device.type}"
     fast_int8 = can_multiply_int8()
     if fast_int8 and has_ranges:
-        return "int8", "this CPU has instructions for 8-bit integers (VNNI or AMX)"
+        return "int8", "this CPU multiplies 8-bit integers faster than floats"
     reason = "these weights lack the ranges of activations, which int8 needs"
     if not fast_int8:
-        reason = "this CPU has no VNNI or AMX, without which int8 is slower"
+        reason = "int8 is for x86 CPUs from AVX2 on"
     if can_multiply_bfloat16(device):
         return "bfloat16", f"{reason}; bfloat16 is fast"
     return "float32", reason

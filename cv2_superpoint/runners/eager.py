@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from ..model.network import SuperPointNet
 from .maps import Maps
@@ -21,6 +23,22 @@ def can_multiply_bfloat16(device: torch.device) -> bool:
     """Tell whether a device is a CPU that multiplies bfloat16 faster than float32."""
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return device.type == "cpu" and bool(probe())
+
+
+class _OneDnnAlways(TorchFunctionMode):
+    """Has oneDNN compute every convolution in float32 on a CPU.
+
+    For few pixels, or on one thread, PyTorch takes other kernels. They round differently, so an
+    image would not give the same alone as in a batch.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function is not torch.conv2d:
+            return function(*args, **(kwargs or {}))
+        image, weight, bias, stride, padding, dilation, groups = args
+        return torch.mkldnn_convolution(image, weight, bias, padding, stride, dilation, groups)
 
 
 class EagerRunner:
@@ -43,7 +61,7 @@ class EagerRunner:
 
     def __call__(self, pixels: Tensor, detect: bool, describe: bool) -> Maps:
         """Run the network; see :class:`Runner`."""
-        with self._autocast():
+        with self._autocast(), self._kernels():
             features = self.network.encode(pixels.float() / 255)
             logits = self.network.detect(features) if detect else None
             described = self.network.descriptor_features(features) if describe else None
@@ -58,3 +76,9 @@ class EagerRunner:
         # Weights are used once per call: keeping them converted gains nothing, and would keep a
         # CUDA graph from converting its own.
         return torch.autocast(self.device.type, DTYPES[self.precision], cache_enabled=False)
+
+    def _kernels(self) -> AbstractContextManager[object]:
+        one_dnn = torch.backends.mkldnn.is_available()  # in almost every build
+        if one_dnn and self.device.type == "cpu" and self.precision == "float32":
+            return _OneDnnAlways()
+        return nullcontext()

@@ -18,7 +18,6 @@ from cv2_superpoint.apps.onnx_export import TARGETS
 from cv2_superpoint.features import Features
 from cv2_superpoint.model.decode import heat_map, refine_subpixel, sample_descriptors
 from cv2_superpoint.model.weights import load_shipped
-from cv2_superpoint.runners.int8 import can_multiply_int8
 
 onnx = pytest.importorskip("onnx")
 
@@ -287,7 +286,6 @@ def test_onnx_with_binary_descriptors(run):
     assert np.quantile(other.sum(1), 0.98) <= 2  # bits whose projection is at the threshold
 
 
-@pytest.mark.skipif(not can_multiply_int8(), reason="ONNX Runtime's int8 saturates on this CPU")
 def test_int8(run):
     batch = GREY[None, None].astype(np.float32) / 255
     xy, _, descriptors = (output[0] for output in run(batch, "--int8", "--nlevels", "1"))
