@@ -10,6 +10,7 @@ import torch
 from benchmarks.speed import cases, roofline
 from benchmarks.speed.cases import Case
 from cv2_superpoint.model.network import ARCHITECTURES, Architecture
+from cv2_superpoint.runners.int8 import can_multiply_int8
 
 SMALL = (64, 96)
 
@@ -67,10 +68,13 @@ def test_operations_by_hand() -> None:
         assert counted == convolutions(architecture, 48, 64)
 
 
-def test_multiplication_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_multiplication_rate(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    if precision == "int8" and not can_multiply_int8():
+        pytest.skip("int8 is for x86 CPUs from AVX2 on")
     monkeypatch.setattr(roofline, "PRODUCTS", 1)
     monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.ones(8, 8))
     seconds = iter([1.0, 3.0])
     monkeypatch.setattr(roofline, "mark", lambda device: next(seconds))
     uncached = roofline.multiplication_rate.__wrapped__
-    assert uncached("cpu", "float32", 1) == pytest.approx(2 * 2048**3 / 2)
+    assert uncached("cpu", precision, 1) == pytest.approx(2 * 2048**3 / 2)
