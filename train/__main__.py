@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 
-from lightning.fabric.utilities import rank_zero_only
+from lightning_fabric.utilities import rank_zero_only
 
 from .deadline import TimeUp
 from .files import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from lightning.fabric.utilities import rank_zero_only
+from lightning_fabric.utilities import rank_zero_only
 
 _VARIABLE = "CV2_SUPERPOINT_TRAIN_UNTIL"
 

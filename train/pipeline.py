@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.strategies import DDPStrategy
-from lightning.fabric.utilities import rank_zero_only
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.utilities import rank_zero_only
 from torch import Tensor
 
 from cv2_superpoint.model.network import ARCHITECTURES, SuperPointNet

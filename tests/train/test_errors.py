@@ -5,12 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
-import signal
 import subprocess
 import sys
 import tarfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from lightning.fabric.utilities import rank_zero_only
+from lightning_fabric.utilities import rank_zero_only
 from skimage import data
 from torch.utils.tensorboard import SummaryWriter
 
@@ -227,40 +224,6 @@ def test_labels_cut_short_by_a_full_disk_are_not_taken_for_labels(
     train(*arguments)
     with np.load(tmp_path / "labels1.npz") as labels:
         assert len(labels["counts"]) == 2
-
-
-def test_ctrl_c_saves_and_the_next_run_resumes(train, tmp_path, caplog):
-    command = [sys.executable, "-m", "train", "magicpoint", "--preset", "smoke", "--out"]
-    command += [str(tmp_path), "--magicpoint.iterations", "1000000"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    errors = tmp_path / "stderr"
-
-    def in_the_background():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells do
-
-    with open(errors, "w") as stream:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stderr=stream, preexec_fn=in_the_background
-        )
-    try:
-        limit = time.monotonic() + 60
-        while not re.search(r"[1-9]\d*/1000000 ", errors.read_text()):  # of the progress bar
-            assert process.poll() is None, errors.read_text()
-            assert time.monotonic() < limit
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
-    finally:
-        process.kill()
-    said = errors.read_text()
-    assert process.returncode == 130, said  # the shells' number of an interrupted command
-    assert "Traceback" not in said
-    step = torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"]
-    assert step > 0
-    with caplog.at_level(logging.INFO):
-        train("magicpoint", "--out", tmp_path, "--magicpoint.iterations", step + 2)
-    assert f"magicpoint resumes from iteration {step}" in caplog.text
-    assert torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] == step + 2
 
 
 def test_a_precision_that_would_fail_on_the_way_is_refused(train, tmp_path, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
-from lightning.fabric.utilities import rank_zero_only
+from lightning_fabric.utilities import rank_zero_only
 
 from train.interrupts import SIGNALS, held_back
 

@@ -8,7 +8,7 @@ import cv2
 import pytest
 import torch
 from jsonargparse import ArgumentParser
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from skimage import data
 
 from cv2_superpoint import SuperPoint

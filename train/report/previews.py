@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from cv2_superpoint.apps.images import write_image
 from cv2_superpoint.apps.matching import mutual_matches

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from skimage import data
 
 from cv2_superpoint.model.network import Architecture, SuperPointNet

@@ -113,21 +113,26 @@ def test_only_the_first_process_writes(run):
     assert labels == ["labels1.npz", "labels2.npz"]
 
 
-def test_ctrl_c_stops_both_after_the_same_iteration(tmp_path):
+def test_ctrl_c_saves_and_stops_both_after_the_same_iteration(tmp_path):
     command = [sys.executable, "-m", "train", "magicpoint", "--preset", "smoke", "--devices", "2"]
     command += ["--out", str(tmp_path), "--magicpoint.iterations", "1000000"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     errors, limit = tmp_path / "stderr", time.monotonic() + 60
+
+    def in_the_background():
+        os.setsid()  # Ctrl-C goes to all that a terminal has started
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells do
+
     with open(errors, "w") as stream:
         process = subprocess.Popen(
             command,
             cwd=Path(__file__).parents[3],
             env=environment,
             stderr=stream,
-            start_new_session=True,  # as in a terminal, whose Ctrl-C goes to all
+            preexec_fn=in_the_background,
         )
     try:
-        while not re.search(r"[1-9]\d*/1000000 ", errors.read_text()):  # of the progress bar
+        while not re.search(r"[1-9]\d*/1000000 ", errors.read_text()):  # both are in the loop
             assert process.poll() is None, errors.read_text()
             assert time.monotonic() < limit
             time.sleep(0.1)
@@ -137,10 +142,12 @@ def test_ctrl_c_stops_both_after_the_same_iteration(tmp_path):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     said = errors.read_text()
-    assert process.returncode == 130, said
+    assert process.returncode == 130, said  # the shells' number of an interrupted command
     assert "Traceback" not in said
     assert said.count("once more") == 1
-    assert torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"] % 20 == 0
+    step = torch.load(tmp_path / "magicpoint.ckpt", weights_only=True)["step"]
+    assert step > 0
+    assert step % 20 == 0
 
 
 def _free_port():

@@ -9,7 +9,7 @@ import time
 
 import pytest
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 from train.data.datasets import Batch
