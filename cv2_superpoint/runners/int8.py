@@ -25,7 +25,7 @@ Layer = Callable[[Tensor], Tensor]
 
 def can_multiply_int8() -> bool:
     """Tell whether this CPU multiplies 8-bit integers faster than floats: from AVX2 on."""
-    return bool(getattr(torch.cpu, "_is_avx2_supported", lambda: False)())
+    return bool(torch.cpu._is_avx2_supported())
 
 
 @torch.no_grad()

@@ -75,8 +75,7 @@ def test_two_weights_side_by_side_never_overflow_16_bits():
         [torch.randn(200, 5, 3, 3), torch.rand(50, 5, 3, 3), -torch.rand(50, 5, 3, 3)]
     )
     rounded, _ = round_weights(weight)
-    lone = F.pad(rounded, (0, 0, 0, 0, 0, 1))
-    pairs = lone.unflatten(1, (3, 2))
+    pairs = F.pad(rounded, (0, 0, 0, 0, 0, 1)).unflatten(1, (3, 2))
     assert 255 * pairs.clamp_min(0).sum(2).max() <= 2**15 - 1
     assert 255 * pairs.clamp_max(0).sum(2).min() >= -(2**15)
     assert pairs.abs().sum(2).flatten(1).amax(1).min() >= 126  # and no step is larger than needed
