@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lightning_fabric.utilities import rank_zero_only
@@ -44,8 +45,12 @@ def held_back() -> Iterator[Request]:
             raise KeyboardInterrupt
         request.made = True
         if rank_zero_only.rank == 0:  # not by a stream, which may be in the middle of a write
-            os.write(2, b"\nstopping soon; once more to stop at once\n")
+            with suppress(OSError):  # of a pipe, say, whose reader Ctrl-C has ended
+                os.write(2, b"\nstopping soon; once more to stop at once\n")
 
+    if threading.current_thread() is not threading.main_thread():  # where no signal arrives
+        yield request
+        return
     before = {name: signal.signal(name, note) for name in SIGNALS}
     try:
         yield request

@@ -71,7 +71,7 @@ class SuperPoint(Parameters):
         all.
     model
         ``"superpoint-lite"``, the fastest and the default; ``"superpoint"``, more accurate at
-        two to three times the cost; or ``"superpoint-paper"``, which needs `weights`.
+        two to four times the cost; or ``"superpoint-paper"``, which needs `weights`.
     weights
         File of weights to use instead: our safetensors, or a SuperPoint state_dict in the layout of
         Magic Leap, rpautrat or Hugging Face transformers.

@@ -59,7 +59,7 @@ def auto_precision(device: torch.device, has_ranges: bool) -> tuple[str, str]:
         return "int8", "this CPU multiplies 8-bit integers faster than floats"
     reason = "these weights lack the ranges of activations, which int8 needs"
     if not fast_int8:
-        reason = "int8 is for x86 CPUs from AVX2 on"
+        reason = "int8 needs an x86 CPU with AVX2"
     if can_multiply_bfloat16(device):
         return "bfloat16", f"{reason}; bfloat16 is fast"
     return "float32", reason

@@ -24,7 +24,7 @@ Layer = Callable[[Tensor], Tensor]
 
 
 def can_multiply_int8() -> bool:
-    """Tell whether this CPU multiplies 8-bit integers faster than floats: from AVX2 on."""
+    """Tell whether this CPU multiplies 8-bit integers faster than floats, as those with AVX2 do."""
     return bool(torch.cpu._is_avx2_supported())
 
 
@@ -171,7 +171,7 @@ def round_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
     the sum is right.
 
     Without VNNI, CPUs add the products of two neighbouring channels in 16 bits, where two of 255 by
-    127 are too large. So a step is large enough for the weights of each two to stay within 128
+    127 are too large. So steps are large enough that two neighbours of one sign never exceed 128
     together: 7.7 bits on average, where halving all would leave 7.
 
     Parameters
@@ -198,7 +198,7 @@ def round_weights(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _largest_pairs(weight: Tensor) -> Tensor:
-    """Return ``(C,)``: the largest that two weights side by side can make of two inputs up to 1."""
+    """Return ``(C,)``: the largest sum of two neighbouring weights of one sign, without it."""
     pairs = F.pad(weight, (0, 0, 0, 0, 0, weight.shape[1] % 2)).unflatten(1, (-1, 2))
     most = torch.maximum(pairs.clamp_min(0).sum(2), (-pairs).clamp_min(0).sum(2))
     return most.flatten(1).amax(1)

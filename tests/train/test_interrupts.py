@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lightning_fabric.utilities import rank_zero_only
@@ -61,3 +63,21 @@ def test_only_the_first_process_says_so(loop, monkeypatch, capfd):
     with pytest.raises(KeyboardInterrupt):
         run(signal.SIGINT)
     assert not capfd.readouterr().err
+
+
+def test_a_closed_stderr_is_no_fault(loop, monkeypatch):
+    def fail(*_):
+        raise BrokenPipeError
+
+    run, seen = loop
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run(signal.SIGINT)
+    assert seen == [True]
+
+
+def test_a_thread_which_signals_do_not_reach_holds_nothing_back(loop):
+    run, seen = loop
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run).result()
+    assert not seen

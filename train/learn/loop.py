@@ -163,10 +163,13 @@ def fit(
 
 
 def _stop_if_asked(fabric: Fabric, request: Request, until: float) -> None:
-    """Raise in all processes what the first has a reason for."""
-    reason = KeyboardInterrupt if request.made else TimeUp if is_over(until) else None
-    if reason := fabric.broadcast(reason):
-        raise reason
+    """Raise in all processes what any of them has a reason for."""
+    reasons = torch.tensor([request.made, is_over(until)], device=fabric.device).float()
+    asked, over = fabric.all_reduce(reasons, reduce_op="sum").tolist()
+    if asked:
+        raise KeyboardInterrupt
+    if over:
+        raise TimeUp
 
 
 class _Learner:

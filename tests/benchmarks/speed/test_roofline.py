@@ -71,7 +71,7 @@ def test_operations_by_hand() -> None:
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_multiplication_rate(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
     if precision == "int8" and not can_multiply_int8():
-        pytest.skip("int8 is for x86 CPUs from AVX2 on")
+        pytest.skip("int8 needs an x86 CPU with AVX2")
     monkeypatch.setattr(roofline, "PRODUCTS", 1)
     monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.ones(8, 8))
     seconds = iter([1.0, 3.0])

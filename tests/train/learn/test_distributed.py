@@ -115,7 +115,7 @@ def test_only_the_first_process_writes(run):
 
 def test_ctrl_c_saves_and_stops_both_after_the_same_iteration(tmp_path):
     command = [sys.executable, "-m", "train", "magicpoint", "--preset", "smoke", "--devices", "2"]
-    command += ["--out", str(tmp_path), "--magicpoint.iterations", "1000000"]
+    command += ["--out", str(tmp_path), "--magicpoint.iterations", "1000000", "--workers", "1"]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     errors, limit = tmp_path / "stderr", time.monotonic() + 60
 

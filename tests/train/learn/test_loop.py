@@ -6,6 +6,7 @@ import itertools
 import math
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from lightning_fabric import Fabric
 from cv2_superpoint.model.network import Architecture, SuperPointNet
 from train.data.datasets import Batch
 from train.deadline import TimeUp
+from train.interrupts import Request
 from train.learn import checkpoints, loop
 from train.settings import FitSettings
 
@@ -126,6 +128,17 @@ def test_ctrl_c_waits_for_the_iteration_and_twice_does_not(fit, signals, step):
         fit(100, spoil=interrupt)
     assert fit(1)["step"] == step
     assert fit(step + 2)["step"] == step + 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "over", "error"),
+    [(1, 0, KeyboardInterrupt), (2, 1, KeyboardInterrupt), (0, 1, TimeUp)],
+)
+def test_a_process_stops_for_the_reason_of_any(asked, over, error):
+    sums = torch.tensor([asked, over], dtype=torch.float32)
+    fabric = SimpleNamespace(device=torch.device("cpu"), all_reduce=lambda own, reduce_op: sums)
+    with pytest.raises(error):
+        loop._stop_if_asked(fabric, Request(), math.inf)
 
 
 def test_frozen_parameters_keep_their_values(fit):
