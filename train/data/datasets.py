@@ -119,15 +119,15 @@ def load(dataset: IterableDataset[Sample], batch: int, workers: int) -> Iterator
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_leave_signals_to_the_caller,
+        worker_init_fn=_leave_ctrl_c_to_the_caller,
     )
     yield from loader
 
 
-def _leave_signals_to_the_caller(worker: int) -> None:
+def _leave_ctrl_c_to_the_caller(worker: int) -> None:
     """Ignore Ctrl-C: the caller ends its step first, and may need batches for it."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the caller ends its workers
 
 
 def _worker_rng(seed: list[int]) -> np.random.Generator:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -56,3 +59,23 @@ def test_workers_use_one_thread_each():
     cv2.setNumThreads(3)
     cv2.GaussianBlur(np.zeros((999, 999), np.float32), (0, 0), 3)  # now they have been started
     assert (next(load(_Threads(), 1, 1)).images == 1).all()
+
+
+_FAILS = """
+import signal
+from train.data.datasets import Shapes, load
+signal.signal(signal.SIGTERM, lambda *_: None)  # workers do not inherit that
+batches = load(Shapes((64, 96), [1]), 2, 1)
+next(batches)
+raise SystemError("with a worker at work")
+"""
+
+
+def test_workers_end_with_a_caller_that_fails():
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", _FAILS]
+    done = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "with a worker at work" in done.stderr
